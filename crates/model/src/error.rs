@@ -1,0 +1,247 @@
+//! Errors: few kinds, stable codes, one sentence for the client and one for the operator.
+//!
+//! Each wire maps [`Kind`] and [`Code`] once in its own `error.rs`; nothing here names an HTTP status.
+
+use std::fmt;
+
+/// What went wrong in the large. A wire maps it to its own status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The input breaks a rule; the same request will fail again.
+    Invalid,
+    /// Who is asking could not be established.
+    Unauthenticated,
+    /// Known, but not allowed, or the state forbids it.
+    Forbidden,
+    /// No such thing, or none that the caller may see.
+    NotFound,
+    /// It exists already.
+    Conflict,
+    /// The device did not answer in time.
+    DeviceTimeout,
+    /// Too much at once; trying later helps.
+    Overloaded,
+    /// A part behind the platform does not answer; trying later helps.
+    Unavailable,
+    /// Described by the vendor, not built yet.
+    NotBuilt,
+    /// A fault of the platform itself.
+    Internal,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $kind:ident;)*) => {
+        /// Stable error codes (`iotda-v5-api.md` §4). A code never changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// All codes, for the tables in the docs.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The code as clients see it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The kind that goes with the code.
+            #[must_use]
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$name => Kind::$kind,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A fault of the platform; the log has the cause.
+    Internal = "IOTDA.000001", Internal;
+    /// Who is asking could not be established.
+    Unauthenticated = "IOTDA.000002", Unauthenticated;
+    /// A device's access token is unknown or too old.
+    InvalidAccessToken = "IOTDA.000004", Forbidden;
+    /// The user lacks the permission.
+    NotPermitted = "IOTDA.000005", Forbidden;
+    /// A field breaks its rule.
+    InvalidInput = "IOTDA.000006", Invalid;
+    /// The body is not what the operation reads.
+    BadRequest = "IOTDA.000008", Invalid;
+    /// A time is not in a documented form.
+    InvalidTime = "IOTDA.000009", Invalid;
+    /// The start time is not before the end time.
+    TimeOrder = "IOTDA.000010", Invalid;
+    /// `limit` is out of range.
+    LimitOutOfRange = "IOTDA.000017", Invalid;
+    /// `marker` is out of range.
+    MarkerOutOfRange = "IOTDA.000018", Invalid;
+    /// `offset` is out of range.
+    OffsetOutOfRange = "IOTDA.000019", Invalid;
+    /// No such path.
+    NoSuchPath = "IOTDA.000022", NotFound;
+    /// The path exists, the method does not.
+    NoSuchMethod = "IOTDA.000023", Invalid;
+    /// Described by the vendor, not built yet.
+    NotBuilt = "IOTDA.000024", NotBuilt;
+    /// The platform or a part behind it cannot answer now.
+    Unavailable = "IOTDA.000025", Unavailable;
+    /// The project in the path is not the caller's.
+    WrongProject = "IOTDA.000026", Forbidden;
+    /// The body is larger than the operation takes.
+    BodyTooLarge = "IOTDA.000027", Invalid;
+    /// No such resource space.
+    AppNotFound = "IOTDA.001000", Forbidden;
+    /// A field of a resource space breaks its rule.
+    InvalidApp = "IOTDA.001001", Invalid;
+    /// The default resource space cannot be deleted.
+    DefaultApp = "IOTDA.001003", Forbidden;
+    /// The number of resource spaces has reached its limit.
+    TooManyApps = "IOTDA.001004", Forbidden;
+    /// No such product model (service, property or command).
+    NoSuchModel = "IOTDA.009002", Invalid;
+    /// The property is not in the product model or may not be written.
+    PropertyNotWritable = "IOTDA.013002", Invalid;
+    /// No such product.
+    ProductNotFound = "IOTDA.013003", NotFound;
+    /// The product id is taken in this resource space.
+    ProductExists = "IOTDA.013004", Conflict;
+    /// The product still has devices.
+    ProductInUse = "IOTDA.013005", Forbidden;
+    /// The product model breaks a rule; the message names the place.
+    InvalidModel = "IOTDA.013006", Invalid;
+    /// The product has as many custom topics as it may have, or the topic is declared already.
+    CustomTopicLimit = "IOTDA.013007", Invalid;
+    /// No such custom topic.
+    CustomTopicNotFound = "IOTDA.013008", NotFound;
+    /// No such device.
+    DeviceNotFound = "IOTDA.014000", NotFound;
+    /// The device has no connection.
+    DeviceOffline = "IOTDA.014016", Forbidden;
+    /// A gateway still has devices below it.
+    DeviceHasChildren = "IOTDA.014017", Forbidden;
+    /// The device's state forbids the operation.
+    DeviceState = "IOTDA.014018", Forbidden;
+    /// The gateway named is not a device that can have another one below it.
+    InvalidGateway = "IOTDA.014028", Invalid;
+    /// A device with this id or node id exists.
+    DeviceExists = "IOTDA.014031", Conflict;
+    /// The shadow version sent is not the current one.
+    ShadowVersion = "IOTDA.014040", Conflict;
+    /// A shadow key holds a character that is refused, or the shadow has no such place.
+    InvalidShadow = "IOTDA.014041", Invalid;
+    /// No such command in the product model, or its parameters do not match.
+    InvalidCommand = "IOTDA.014108", Invalid;
+    /// The device did not answer the command in time.
+    CommandTimeout = "IOTDA.014111", DeviceTimeout;
+    /// The device has not subscribed to the topic.
+    NotSubscribed = "IOTDA.014112", Forbidden;
+    /// The operation does not fit the protocol of the device.
+    WrongProtocol = "IOTDA.014114", Forbidden;
+    /// No such message.
+    MessageNotFound = "IOTDA.014120", NotFound;
+    /// A message with this id exists at the device.
+    MessageExists = "IOTDA.014121", Conflict;
+    /// The number of requests waiting for one device has reached its limit.
+    TooManyPending = "IOTDA.014122", Overloaded;
+    /// The request rate of the caller has reached its limit.
+    RateLimited = "IOTDA.021101", Overloaded;
+    /// The request rate of the tenant has reached its limit.
+    TenantRateLimited = "IOTDA.021102", Overloaded;
+    /// More sub-devices in one report than allowed.
+    TooManySubDevices = "IOTDA.021103", Forbidden;
+    /// A sub-device does not exist or belongs to another gateway.
+    NotASubDevice = "IOTDA.021104", Invalid;
+    /// A device's report is larger than 1 MB.
+    ReportTooLarge = "IOTDA.021105", Forbidden;
+}
+
+/// An error with what the client reads and what the operator reads kept apart.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    code: Code,
+    message: String,
+    detail: Option<String>,
+}
+
+/// The platform's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error whose `message` tells the client what to do.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { code, message: message.into(), detail: None }))
+    }
+
+    /// A fault of the platform. `detail` goes to the log only.
+    pub fn internal(detail: impl fmt::Display) -> Self {
+        Self::new(Code::Internal, "The platform failed to serve the request. Its log has the cause.").with_detail(detail)
+    }
+
+    /// A part behind the platform does not answer. `detail` goes to the log only.
+    pub fn unavailable(detail: impl fmt::Display) -> Self {
+        Self::new(Code::Unavailable, "The platform cannot serve the request now. Try again later.").with_detail(detail)
+    }
+
+    /// A field that breaks its rule; `message` names the field and the rule.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidInput, message)
+    }
+
+    /// Adds what only the operator may read.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
+        self.0.detail = Some(detail.to_string());
+        self
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The kind that a wire maps to its status.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.code.kind()
+    }
+
+    /// The sentence for the client.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What the log should say besides.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// Whether the same request may succeed later without a change.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind(), Kind::Overloaded | Kind::Unavailable)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.code.as_str(), self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        match &self.0.detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

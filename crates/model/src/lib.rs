@@ -1,0 +1,22 @@
+//! The words of the platform: ids, times, limits, states, errors, device events, and product models with their
+//! compiled validator.
+//!
+//! This crate does no I/O, knows no async runtime, no wire format and no storage. Every other crate speaks its types.
+//! Start reading at [`event`] (what a device can say) and [`product`] (what a product allows it to say).
+
+pub mod error;
+pub mod event;
+pub mod history;
+pub mod ids;
+pub mod message;
+pub mod product;
+pub mod properties;
+pub mod registry;
+pub mod settings;
+pub mod shadow;
+pub mod status;
+pub mod time;
+
+pub use error::{Code, Error, Kind, Result};
+pub use ids::{AppId, DeviceId, DeviceNo, InstanceId, NodeId, ProductId, ProjectId, RecordNo};
+pub use time::Timestamp;

@@ -1,0 +1,64 @@
+//! What devices need from the store.
+
+use async_trait::async_trait;
+use causeway_model::properties::PropertyObject;
+use causeway_model::registry::{Device, DeviceFilter, Page, PageRequest, Sealed};
+use causeway_model::status::DeviceStatus;
+use causeway_model::{DeviceId, DeviceNo, Result, Timestamp};
+
+/// Which of the two secrets or fingerprints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialSlot {
+    /// The one in use.
+    Primary,
+    /// The second one, for rolling over.
+    Secondary,
+}
+
+/// The initial desired side of a new device's shadow.
+pub type InitialDesired = Vec<(String, PropertyObject)>;
+
+/// A token of the HTTPS door, as the store keeps it: hashed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceToken {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// The device it speaks for.
+    pub device: DeviceNo,
+    /// Not valid from here on.
+    pub expires_at: Timestamp,
+}
+
+/// Keeps devices.
+#[async_trait]
+pub trait DeviceStore: Send + Sync {
+    /// Adds a device with the desired side of its shadow, in one transaction. `no`, `app_name`, `product_name` are
+    /// ignored; the stored device is returned. [`Code::DeviceExists`](causeway_model::Code::DeviceExists) when the
+    /// device id is taken in the instance or the node id in the product.
+    async fn insert_device(&self, device: Device, desired: InitialDesired) -> Result<Device>;
+    /// One device.
+    async fn device(&self, id: &DeviceId) -> Result<Option<Device>>;
+    /// One device by its number.
+    async fn device_by_no(&self, no: DeviceNo) -> Result<Option<Device>>;
+    /// A page of devices, newest first.
+    async fn list_devices(&self, filter: &DeviceFilter, page: PageRequest) -> Result<Page<Device>>;
+    /// Sets name, description, extension_info, `secure_access`, `timeout_s`, and the three versions. False when gone.
+    async fn update_device(&self, device: &Device) -> Result<bool>;
+    /// Deletes a device with its shadow, history, messages, session and tokens.
+    /// [`Code::DeviceHasChildren`](causeway_model::Code::DeviceHasChildren) when devices are behind it. False when it
+    /// is not there.
+    async fn delete_device(&self, no: DeviceNo) -> Result<bool>;
+    /// Freezes or unfreezes. False when gone.
+    async fn set_frozen(&self, no: DeviceNo, frozen: bool) -> Result<bool>;
+    /// Replaces a secret. False when gone.
+    async fn set_secret(&self, no: DeviceNo, slot: CredentialSlot, secret: &Sealed) -> Result<bool>;
+    /// Devices whose stored connection status is this: number and id. For the start of the platform.
+    async fn devices_with_status(&self, status: DeviceStatus) -> Result<Vec<(DeviceNo, DeviceId)>>;
+    /// Direct devices never activated although their `timeout_s` has passed at `now`, at most `limit`.
+    async fn overdue_devices(&self, now: Timestamp, limit: u32) -> Result<Vec<Device>>;
+    /// Keeps a token; the device's other valid tokens end at `others_end_at` at the latest. Tokens ended before `now`
+    /// are dropped.
+    async fn put_device_token(&self, token: &DeviceToken, others_end_at: Timestamp, now: Timestamp) -> Result<()>;
+    /// The token with this hash, whatever its age.
+    async fn device_token(&self, hash: &[u8; 32]) -> Result<Option<DeviceToken>>;
+}

@@ -1,0 +1,48 @@
+//! The road and every use case.
+//!
+//! Doors hand device events in, interfaces call use cases, and what both change goes through the ports that each
+//! capability declares in its `port.rs`. This crate knows devices and nothing of wires; it knows what it wants kept and
+//! nothing of SQL. Start reading at `uplink` for the way in and `session` for the way out.
+
+pub mod app;
+pub mod device;
+pub mod history;
+pub mod iam;
+pub mod instance;
+pub mod message;
+pub mod outbox;
+pub mod product;
+pub mod session;
+pub mod shadow;
+pub mod uplink;
+
+/// Everything the platform asks of its store. One object serves one instance.
+pub trait Store:
+    app::AppStore
+    + device::DeviceStore
+    + history::HistoryStore
+    + iam::IamStore
+    + instance::InstanceStore
+    + message::MessageStore
+    + outbox::OutboxStore
+    + product::ProductStore
+    + session::SessionStore
+    + shadow::ShadowStore
+    + uplink::UplinkStore
+{
+}
+
+impl<T> Store for T where
+    T: app::AppStore
+        + device::DeviceStore
+        + history::HistoryStore
+        + iam::IamStore
+        + instance::InstanceStore
+        + message::MessageStore
+        + outbox::OutboxStore
+        + product::ProductStore
+        + session::SessionStore
+        + shadow::ShadowStore
+        + uplink::UplinkStore
+{
+}

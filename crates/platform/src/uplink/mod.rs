@@ -1,0 +1,5 @@
+//! x
+
+mod port;
+
+pub use port::*;
