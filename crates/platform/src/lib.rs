@@ -5,16 +5,26 @@
 //! nothing of SQL. Start reading at `uplink` for the way in and `session` for the way out.
 
 pub mod app;
+pub mod bus;
+pub mod clock;
+pub mod command;
 pub mod device;
+pub mod downlink;
 pub mod history;
 pub mod iam;
 pub mod instance;
 pub mod message;
 pub mod outbox;
+mod platform;
 pub mod product;
+pub mod property;
+pub mod secrets;
 pub mod session;
+pub mod settings;
 pub mod shadow;
 pub mod uplink;
+
+pub use platform::Platform;
 
 /// Everything the platform asks of its store. One object serves one instance.
 pub trait Store:

@@ -1,5 +1,6 @@
-//! x
+//! Resource spaces (002 §8).
 
+mod manage;
 mod port;
 
 pub use port::*;

@@ -1,5 +1,13 @@
-//! x
+//! Devices: registration, credentials, signing in.
 
+mod credentials;
+mod manage;
 mod port;
+mod register;
+mod token;
 
+pub use credentials::{AuthFailure, Credentials, SignType};
+pub use manage::DeviceChange;
 pub use port::*;
+pub use register::{NewDevice, NewDeviceAuth, Registered};
+pub use token::IssuedToken;

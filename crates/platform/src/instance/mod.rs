@@ -1,5 +1,7 @@
-//! x
+//! The instance: made at the first start with its project, default space and administrator.
 
+mod bootstrap;
 mod port;
 
+pub use bootstrap::{FirstStart, bootstrap};
 pub use port::*;

@@ -1,5 +1,11 @@
-//! x
+//! The way in: what devices say becomes units, and units are committed before anything is acknowledged.
 
+mod children;
+mod context;
 mod port;
+mod road;
 
+pub(crate) use children::Children;
+pub use context::DeviceContext;
 pub use port::*;
+pub use road::Taken;

@@ -1,0 +1,48 @@
+//! The port between nodes: finding a device's connection, carrying answers back, telling of changes.
+//!
+//! With one node everything stays in the process. A second implementation (NATS) routes by device id.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use causeway_model::{DeviceId, RecordNo};
+
+use crate::downlink::{Answer, Delivered, Downlink};
+
+/// A change that other nodes' caches must hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// A product or its topics changed or went.
+    Product(RecordNo),
+    /// A device changed, was frozen or went; its connection closes when the record says so.
+    Device(DeviceId),
+    /// The desired side of a device's shadow changed.
+    Desired(DeviceId),
+    /// Push targets changed.
+    PushTargets,
+}
+
+/// Routes between the nodes of one instance.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Hands a downlink to the connection of `via`, wherever it is.
+    /// [`Code::DeviceOffline`](causeway_model::Code::DeviceOffline) when it has none.
+    async fn deliver(&self, via: &DeviceId, downlink: Downlink) -> Delivered;
+    /// Carries a device's answer to the node that waits for it. An answer that nobody waits for is dropped.
+    async fn answer(&self, via: &DeviceId, request_id: &str, answer: Answer);
+    /// Tells every node of a change, this one included, and returns when this one has heard it.
+    async fn announce(&self, change: Changed);
+    /// Connects this node's ear. Called once, before the first device.
+    fn join(&self, ear: Arc<dyn BusEar>);
+}
+
+/// What a node does with what comes over the bus.
+#[async_trait]
+pub trait BusEar: Send + Sync {
+    /// Delivers to a connection of this node.
+    fn deliver_here(&self, via: &DeviceId, downlink: Downlink) -> Delivered;
+    /// Completes a waiting request of this node.
+    fn answer_here(&self, via: &DeviceId, request_id: &str, answer: Answer);
+    /// Drops or reloads what is cached.
+    async fn changed(&self, change: Changed);
+}

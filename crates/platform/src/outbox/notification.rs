@@ -1,0 +1,143 @@
+//! Notifications to applications, serialised once, when their outbox row is written (`iotda-v5-api.md` §3).
+
+use std::fmt::Write as _;
+
+use causeway_model::properties::write_json_string;
+use causeway_model::status::DeviceStatus;
+use causeway_model::{DeviceNo, Timestamp};
+
+use super::NewDelivery;
+use crate::secrets::random_hex;
+use crate::uplink::{DeviceContext, ReportRow};
+
+/// `"name":"text"` with the text escaped.
+fn field(out: &mut String, name: &str, text: &str) {
+    write_json_string(out, name);
+    out.push(':');
+    write_json_string(out, text);
+}
+
+/// The envelope up to `"body":` for an event of one device.
+fn envelope(device: &DeviceContext, resource: &str, event: &str, at: Timestamp) -> String {
+    let mut out = String::with_capacity(640);
+    let written = write!(
+        out,
+        r#"{{"resource":"{resource}","event":"{event}","event_time":"{}","event_time_ms":"{}","request_id":"{}","notify_data":{{"header":{{"#,
+        at.compact(),
+        at.millis(),
+        random_hex(16)
+    );
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    field(&mut out, "app_id", device.app_id.as_str());
+    out.push(',');
+    field(&mut out, "device_id", device.id.as_str());
+    out.push(',');
+    field(&mut out, "node_id", device.node_id.as_str());
+    out.push(',');
+    field(&mut out, "product_id", device.product.id.as_str());
+    out.push(',');
+    field(&mut out, "gateway_id", device.gateway_id.as_ref().unwrap_or(&device.id).as_str());
+    out.push_str(r#","tags":[]},"body":"#);
+    out
+}
+
+fn closed(mut out: String) -> Box<str> {
+    out.push_str("}}");
+    out.into()
+}
+
+/// A row for the outbox.
+pub(crate) fn delivery(target: i64, device: Option<DeviceNo>, body: Box<str>, at: Timestamp) -> NewDelivery {
+    NewDelivery { target, device, body, at }
+}
+
+/// `device.property` / `report`.
+pub(crate) fn property_report(device: &DeviceContext, rows: &[ReportRow], at: Timestamp) -> Box<str> {
+    let mut out = envelope(device, "device.property", "report", at);
+    out.push_str(r#"{"services":["#);
+    for (i, row) in rows.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        out.push('{');
+        field(&mut out, "service_id", &row.service_id);
+        out.push_str(r#","properties":"#);
+        out.push_str(row.properties.as_str());
+        out.push(',');
+        field(&mut out, "event_time", &row.event_time.compact());
+        out.push('}');
+    }
+    out.push_str("]}");
+    closed(out)
+}
+
+/// `device.message` / `report`: content is JSON when the payload is, else text (base64 when it is not UTF-8).
+pub(crate) fn message_report(device: &DeviceContext, topic: &str, payload: &[u8], at: Timestamp) -> Box<str> {
+    let mut out = envelope(device, "device.message", "report", at);
+    out.push('{');
+    field(&mut out, "topic", topic);
+    out.push_str(r#","content":"#);
+    match std::str::from_utf8(payload) {
+        Ok(text) if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => out.push_str(text.trim()),
+        Ok(text) => write_json_string(&mut out, text),
+        Err(_) => {
+            use base64::Engine as _;
+            write_json_string(&mut out, &base64::engine::general_purpose::STANDARD.encode(payload));
+        }
+    }
+    out.push('}');
+    closed(out)
+}
+
+/// `device.status` / `update`.
+pub(crate) fn status_update(
+    device: &DeviceContext,
+    status: DeviceStatus,
+    last_online: Option<Timestamp>,
+    at: Timestamp,
+) -> Box<str> {
+    let mut out = envelope(device, "device.status", "update", at);
+    out.push('{');
+    field(&mut out, "status", status.as_str());
+    if let Some(last_online) = last_online {
+        out.push(',');
+        field(&mut out, "last_online_time", &last_online.compact());
+    }
+    out.push(',');
+    field(&mut out, "status_update_time", &at.millis());
+    out.push('}');
+    closed(out)
+}
+
+/// What a `device.message.status` notification tells.
+pub(crate) struct MessageStatusUpdate<'a> {
+    pub(crate) message_id: &'a str,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) topic: &'a str,
+    pub(crate) status: &'a str,
+    pub(crate) error: Option<&'a (String, String)>,
+}
+
+/// `device.message.status` / `update`.
+pub(crate) fn message_status(device: &DeviceContext, update: &MessageStatusUpdate<'_>, at: Timestamp) -> Box<str> {
+    let mut out = envelope(device, "device.message.status", "update", at);
+    out.push('{');
+    field(&mut out, "message_id", update.message_id);
+    out.push(',');
+    field(&mut out, "name", update.name.unwrap_or_default());
+    out.push(',');
+    field(&mut out, "topic", update.topic);
+    out.push(',');
+    field(&mut out, "status", update.status);
+    out.push(',');
+    field(&mut out, "timestamp", &at.compact());
+    if let Some((code, text)) = update.error {
+        out.push_str(r#","error_info":{"#);
+        field(&mut out, "error_code", code);
+        out.push(',');
+        field(&mut out, "error_msg", text);
+        out.push('}');
+    }
+    out.push('}');
+    closed(out)
+}

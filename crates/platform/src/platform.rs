@@ -1,0 +1,224 @@
+//! The platform: every use case hangs on this one object, in the folder of its capability.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use causeway_model::{Code, DeviceId, Error, Result};
+use moka::sync::Cache;
+use parking_lot::Mutex;
+use ring::hmac;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::Store;
+use crate::bus::{Bus, BusEar, Changed};
+use crate::clock::Clock;
+use crate::downlink::{Answer, CloseReason, Delivered, Downlink, Refused};
+use crate::iam::Caller;
+use crate::instance::{Instance, bootstrap};
+use crate::message::MessageWaits;
+use crate::outbox::TargetsByApp;
+use crate::product::ProductCache;
+use crate::secrets::Secrets;
+use crate::session::{Departures, Directory, Waiters};
+use crate::settings::PlatformSettings;
+use crate::uplink::Children;
+
+/// A signing caller and the secret half of its access key.
+type SigningKey = (Caller, Arc<Zeroizing<Vec<u8>>>);
+
+/// Lets a few log lines a second through.
+pub(crate) struct LogGate(Mutex<(Instant, u32)>);
+
+impl LogGate {
+    const PER_SECOND: u32 = 20;
+
+    pub(crate) fn allow(&self) -> bool {
+        let mut state = self.0.lock();
+        if state.0.elapsed() >= Duration::from_secs(1) {
+            *state = (Instant::now(), 0);
+        }
+        state.1 += 1;
+        state.1 <= Self::PER_SECOND
+    }
+}
+
+/// See the module text.
+pub struct Platform {
+    pub(crate) itself: Weak<Self>,
+    /// Settings of the use cases.
+    pub settings: PlatformSettings,
+    /// The one clock.
+    pub clock: Arc<Clock>,
+    /// The instance served.
+    pub instance: Instance,
+    /// The store. Doors and interfaces call use cases instead.
+    pub store: Arc<dyn Store>,
+    /// Live connections of this node.
+    pub directory: Directory,
+    pub(crate) secrets: Secrets,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) products: ProductCache,
+    pub(crate) children: Children,
+    pub(crate) departures: Departures,
+    pub(crate) push_targets: ArcSwap<TargetsByApp>,
+    pub(crate) message_waits: MessageWaits,
+    pub(crate) signing_keys: Cache<String, SigningKey>,
+    pub(crate) token_key: hmac::Key,
+    pub(crate) password_checks: Semaphore,
+    pub(crate) decoy_hash: String,
+    pub(crate) mismatch_log: LogGate,
+    pub(crate) reports: metrics::Counter,
+}
+
+impl Platform {
+    /// Opens the platform over a store: makes the instance at the first start, loads what the road needs.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn open(
+        settings: PlatformSettings,
+        store: Arc<dyn Store>,
+        bus: Arc<dyn Bus>,
+        secrets: Secrets,
+        clock: Arc<Clock>,
+    ) -> Result<Arc<Self>> {
+        let instance = bootstrap(&*store, &clock).await?;
+        let token_key = hmac::Key::new(hmac::HMAC_SHA256, &secrets.derive("auth tokens"));
+        let platform = Arc::new_cyclic(|itself| Self {
+            itself: itself.clone(),
+            products: ProductCache::new(settings.model.strictness),
+            settings,
+            clock,
+            instance,
+            store,
+            directory: Directory::default(),
+            secrets,
+            bus: bus.clone(),
+            waiters: Arc::default(),
+            children: Children::default(),
+            departures: Departures::default(),
+            push_targets: ArcSwap::default(),
+            message_waits: MessageWaits::default(),
+            signing_keys: Cache::builder().max_capacity(1000).time_to_live(Duration::from_secs(60)).build(),
+            token_key,
+            password_checks: Semaphore::new(1),
+            decoy_hash: DECOY_HASH.to_owned(),
+            mismatch_log: LogGate(Mutex::new((Instant::now(), 0))),
+            reports: metrics::counter!("causeway_property_reports_total"),
+        });
+        bus.join(platform.clone());
+        platform.reload_push_targets().await?;
+        platform.adopt_departed().await?;
+        Ok(platform)
+    }
+
+    /// Runs what happens by time until `stop`: OFFLINE after the delay, messages that expire, devices that never came,
+    /// history that is too old.
+    pub async fn keep_time(self: Arc<Self>, stop: CancellationToken) {
+        let mut trimmed = self.clock.now();
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = self.clock.tick(Duration::from_secs(1)) => {}
+                () = stop.cancelled() => return,
+            }
+            let mut outcome = self.mark_offline().await;
+            outcome = outcome.and(self.expire_messages().await);
+            outcome = outcome.and(self.remove_overdue_devices().await);
+            if self.clock.now().0 - trimmed.0 > TRIM_EVERY_MS {
+                trimmed = self.clock.now();
+                outcome = outcome.and(self.trim_history().await);
+            }
+            if let Err(error) = outcome {
+                tracing::warn!(?error, "work that is due is tried again in a second");
+            }
+        }
+    }
+
+    async fn trim_history(&self) -> Result<()> {
+        let retention = self.settings.history.retention.as_millis();
+        if retention > 0 {
+            let dropped = self.store.trim_history(self.clock.now().plus_ms(-retention)).await?;
+            tracing::debug!(dropped, "old history");
+        }
+        Ok(())
+    }
+
+    /// A device that did not connect within the `timeout` of its registration is removed (002 §2.1.1).
+    async fn remove_overdue_devices(&self) -> Result<()> {
+        for device in self.store.overdue_devices(self.clock.now(), 100).await? {
+            match self.delete_device(&device.id).await {
+                Ok(()) => tracing::info!(device_id = %device.id, "removed: it did not connect within its timeout"),
+                Err(e) if matches!(e.code(), Code::DeviceNotFound | Code::DeviceHasChildren) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+const TRIM_EVERY_MS: i64 = 3_600_000;
+
+/// An Argon2id hash of a random text that was thrown away: unknown users take as long to refuse as wrong passwords.
+pub(crate) const DECOY_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$Wm0n0q0m3kqZ1h0J0b7Q0m7kV4dXy1c2V0s3bq8l9rU";
+
+#[async_trait]
+impl BusEar for Platform {
+    fn deliver_here(&self, via: &DeviceId, downlink: Downlink) -> Delivered {
+        let offline = || Error::new(Code::DeviceOffline, "Operation not allowed. The device is not online.");
+        let entry = self.directory.get(via.as_str()).ok_or_else(offline)?;
+        entry.link.deliver(downlink).map_err(|(refused, _)| match refused {
+            Refused::Closed => offline(),
+            Refused::Busy => Error::new(Code::TooManyPending, "The device's connection is busy. Try again in a moment."),
+        })
+    }
+
+    fn answer_here(&self, via: &DeviceId, request_id: &str, answer: Answer) {
+        if !self.waiters.complete(via, request_id, answer) {
+            tracing::debug!(device_id = %via, "an answer that nobody waits for is dropped");
+        }
+    }
+
+    async fn changed(&self, change: Changed) {
+        let outcome = match change {
+            Changed::Product(no) => self.products.reload(&*self.store, no).await,
+            Changed::Device(id) => self.reconsider_device(&id).await,
+            Changed::Desired(id) => self.reconsider_desired(&id).await,
+            Changed::PushTargets => self.reload_push_targets().await,
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(?error, "a change was heard but could not be followed");
+        }
+    }
+}
+
+impl Platform {
+    async fn reconsider_device(&self, id: &DeviceId) -> Result<()> {
+        self.children.forget(id);
+        let Some(entry) = self.directory.get(id.as_str()) else { return Ok(()) };
+        match self.store.device(id).await? {
+            None => entry.link.close(CloseReason::Deleted),
+            Some(device) if device.no != entry.context.no => entry.link.close(CloseReason::Deleted),
+            Some(device) if device.frozen => entry.link.close(CloseReason::Frozen),
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn reconsider_desired(&self, id: &DeviceId) -> Result<()> {
+        let context = match self.directory.get(id.as_str()) {
+            Some(entry) => Some(entry.context),
+            None => self.behind_gateway(id.as_str()).await?,
+        };
+        if let Some(context) = context {
+            self.load_open_desired(&context).await?;
+            self.send_open_desired(&context);
+        }
+        Ok(())
+    }
+}

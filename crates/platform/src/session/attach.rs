@@ -1,0 +1,96 @@
+//! A device's connection from its sign-in to its end.
+
+use std::sync::Arc;
+
+use causeway_model::registry::Device;
+use causeway_model::status::{DeviceStatus, StatusEvent};
+use causeway_model::{Error, Result};
+
+use crate::Platform;
+use crate::downlink::DeviceLink;
+use crate::outbox::notification;
+use crate::uplink::{Change, DeviceContext, StatusChange, Unit};
+
+/// A registered connection. Dropping it takes the device out of the directory and starts the delay until it is OFFLINE.
+pub struct Attachment {
+    platform: Arc<Platform>,
+    /// What the road knows of the device.
+    pub context: Arc<DeviceContext>,
+    device: Device,
+    generation: u64,
+}
+
+impl Platform {
+    /// What the road needs of a device; `None` when its product went meanwhile.
+    pub(crate) async fn context_of(&self, device: Device) -> Result<Option<Arc<DeviceContext>>> {
+        let product = self.products.get(&*self.store, device.product_no).await?;
+        Ok(product.map(|product| Arc::new(DeviceContext::new(device, product))))
+    }
+
+    /// Registers the connection of a device that has signed in. An older connection of the device is closed. The
+    /// device is ONLINE, for every reader, when this returns.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn attach(self: &Arc<Self>, device: Device, link: Arc<dyn DeviceLink>) -> Result<Attachment> {
+        let Some(context) = self.context_of(device.clone()).await? else {
+            return Err(Error::internal(format!("device {} has no product", device.id)));
+        };
+        let generation = self.directory.insert(context.clone(), link);
+        let attachment = Attachment { platform: self.clone(), context, device, generation };
+        self.departures.forget(&attachment.context.id);
+        // The status is read again: between sign-in and now a delayed OFFLINE may have been committed.
+        let known = self.store.device_by_no(attachment.context.no).await?;
+        let connection = known.map_or(attachment.device.connection, |d| d.connection);
+        self.change_status(&attachment.context, connection, StatusEvent::Connected).await?;
+        Ok(attachment)
+    }
+
+    /// Commits a change of status, if `event` makes one.
+    pub(crate) async fn change_status(&self, device: &Arc<DeviceContext>, from: DeviceStatus, event: StatusEvent) -> Result<()> {
+        let Some(status) = from.next(event) else { return Ok(()) };
+        let at = self.clock.now();
+        let deliveries = match self.push_target_of(&device.app_id) {
+            Some(target) => {
+                let body = notification::status_update(device, status, Some(at), at);
+                vec![notification::delivery(target, Some(device.no), body, at)]
+            }
+            None => Vec::new(),
+        };
+        let unit = Unit { device: device.no, arrival: at, change: Change::Status(StatusChange { status, at }), deliveries };
+        let ticket = self.store.submit(vec![unit]).await;
+        ticket.await.map_err(|_| Error::unavailable("the store stopped before the commit"))?
+    }
+
+    /// A device without a standing connection was heard.
+    pub(crate) async fn note_heard(&self, device: &Device) -> Result<()> {
+        if device.connection == DeviceStatus::Online {
+            return Ok(());
+        }
+        match self.context_of(device.clone()).await? {
+            Some(context) => self.change_status(&context, device.connection, StatusEvent::Connected).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Attachment {
+    /// Sends what waited for the device: desired properties that do not match, then pending messages. The door calls it
+    /// once it has told the device that it is connected.
+    ///
+    /// # Errors
+    /// Only the store's; the connection may live on.
+    pub async fn begin(&self) -> Result<()> {
+        self.platform.load_open_desired(&self.context).await?;
+        self.platform.send_open_desired(&self.context);
+        self.platform.hand_pending_messages(&self.device, &self.context.id).await
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if self.platform.directory.remove(&self.context.id, self.generation) {
+            self.platform.departures.note(self.context.clone(), self.platform.clock.now());
+        }
+    }
+}

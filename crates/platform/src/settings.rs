@@ -1,0 +1,119 @@
+//! Configuration keys of the platform's use cases.
+
+use causeway_model::product::Strictness;
+use causeway_model::settings;
+use causeway_model::settings::Span;
+
+settings! {
+    /// Product models.
+    pub struct ModelSettings in "model" {
+        /// How closely reports must follow the product model: `strict` (undeclared or mismatching values stay out of the
+        /// shadow), `lenient` (undeclared ones pass), `off`.
+        strictness: Strictness = Strictness::Strict,
+    }
+}
+
+settings! {
+    /// Registry limits.
+    pub struct RegistrySettings in "registry" {
+        /// Most resource spaces of an instance (002 §8).
+        max_apps: u32 = 10,
+        /// Most custom topics of a product (002 §4.2).
+        max_custom_topics: u32 = 10,
+        /// Most levels of devices below a gateway.
+        max_gateway_depth: u32 = 2,
+    }
+}
+
+settings! {
+    /// Devices.
+    pub struct DeviceSettings in "device" {
+        /// How long after its disconnection a device is shown OFFLINE (002 §3.4).
+        offline_delay: Span = Span::secs(60),
+        /// Accepted difference between a device's signing hour and the platform's, for sign type 1.
+        clock_tolerance: Span = Span::secs(3600),
+        /// Life of a token of the HTTPS door.
+        token_life: Span = Span::secs(86_400),
+        /// How long an older token of the HTTPS door lives on after a new one (001).
+        token_overlap: Span = Span::secs(30),
+    }
+}
+
+settings! {
+    /// Commands and property calls that wait for the device.
+    pub struct CommandSettings in "command" {
+        /// How long the HTTP call waits for the device's answer.
+        timeout: Span = Span::secs(20),
+        /// Most calls waiting for one device.
+        max_pending: u32 = 100,
+    }
+}
+
+settings! {
+    /// Messages to devices.
+    pub struct MessageSettings in "message" {
+        /// Messages kept at a device; the oldest go first (002 §4.5.3).
+        keep: u32 = 20,
+        /// How long creating a message for a connected device waits for it to be taken before answering PENDING.
+        send_wait: Span = Span::secs(1),
+    }
+}
+
+settings! {
+    /// History of reports.
+    pub struct HistorySettings in "history" {
+        /// Reports older than this are dropped; `0ms` keeps everything.
+        retention: Span = Span::secs(30 * 86_400),
+    }
+}
+
+settings! {
+    /// Pushes to applications.
+    pub struct PushSettings in "push" {
+        /// Lets pushes go to private, link-local and loopback addresses. For tests and laboratories.
+        allow_private: bool = false,
+        /// An answer that takes longer is a failure (002 §4.6.2).
+        timeout: Span = Span::secs(15),
+        /// So many failures in a row block the host (002 §4.6.2).
+        max_failures: u32 = 10,
+        /// How long a host stays blocked (002 §4.6.2).
+        block: Span = Span::secs(300),
+        /// First pause before a failed delivery is tried again; it doubles with each failure up to a minute.
+        retry: Span = Span::secs(1),
+        /// Deliveries older than this are given up.
+        retention: Span = Span::secs(86_400),
+        /// Devices of one space whose deliveries are under way at the same time.
+        concurrency: u32 = 16,
+    }
+}
+
+settings! {
+    /// Users, tokens and keys.
+    pub struct IamSettings in "iam" {
+        /// Life of an `X-Auth-Token`.
+        token_life: Span = Span::secs(86_400),
+        /// Accepted difference between the date of a signed request and the platform's time.
+        signature_tolerance: Span = Span::secs(900),
+    }
+}
+
+/// The platform's settings, part by part.
+#[derive(Clone, Debug, Default)]
+pub struct PlatformSettings {
+    /// See [`ModelSettings`].
+    pub model: ModelSettings,
+    /// See [`RegistrySettings`].
+    pub registry: RegistrySettings,
+    /// See [`DeviceSettings`].
+    pub device: DeviceSettings,
+    /// See [`CommandSettings`].
+    pub command: CommandSettings,
+    /// See [`MessageSettings`].
+    pub message: MessageSettings,
+    /// See [`HistorySettings`].
+    pub history: HistorySettings,
+    /// See [`PushSettings`].
+    pub push: PushSettings,
+    /// See [`IamSettings`].
+    pub iam: IamSettings,
+}

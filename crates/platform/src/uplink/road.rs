@@ -1,0 +1,159 @@
+//! The road: a typed device event becomes units for the store.
+
+use std::sync::Arc;
+
+use causeway_model::event::{AnswerKind, DeviceEvent, Services};
+use causeway_model::product::Mismatch;
+use causeway_model::{Code, Error, Result, Timestamp};
+use smallvec::SmallVec;
+
+use super::{Change, CommitTicket, DeviceContext, ReportRow, Unit};
+use crate::Platform;
+use crate::downlink::Answer;
+use crate::outbox::notification;
+
+/// What the road made of an event.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Units that must be committed before the event is acknowledged.
+    pub units: Vec<Unit>,
+    /// Devices of a gateway's report that are not behind it; their values were left out.
+    pub foreign: Vec<String>,
+}
+
+impl Platform {
+    /// Takes one event of `from`, adding what must be committed to `taken`. The caller submits the units (several
+    /// events may share one submission) and acknowledges after the commit.
+    ///
+    /// # Errors
+    /// [`Code::InvalidInput`] when the event contradicts itself (properties that are no object). The connection lives on.
+    pub async fn take(
+        &self,
+        from: &Arc<DeviceContext>,
+        event: DeviceEvent<'_>,
+        arrival: Timestamp,
+        taken: &mut Taken,
+    ) -> Result<()> {
+        match event {
+            DeviceEvent::Report(services) => self.take_report(from, &services, arrival, taken),
+            DeviceEvent::SubDeviceReport(devices) => {
+                for (id, services) in devices {
+                    match self.child_of(from, &id).await? {
+                        Some(child) => self.take_report(&child, &services, arrival, taken)?,
+                        None => taken.foreign.push(id.into_owned()),
+                    }
+                }
+                Ok(())
+            }
+            DeviceEvent::Message { topic, object_device_id, payload } => {
+                let speaker = match object_device_id.as_deref() {
+                    // Real SDKs send "" or their own id for themselves (iotda-device-access.md §5).
+                    None | Some("") => None,
+                    Some(id) if id == from.id.as_str() => None,
+                    Some(id) => match self.child_of(from, id).await? {
+                        Some(child) => Some(child),
+                        None => {
+                            taken.foreign.push(id.to_owned());
+                            return Ok(());
+                        }
+                    },
+                };
+                let speaker = speaker.as_ref().unwrap_or(from);
+                if let Some(target) = self.push_target_of(&speaker.app_id) {
+                    let body = notification::message_report(speaker, topic, payload, arrival);
+                    let deliveries = vec![notification::delivery(target, Some(speaker.no), body, arrival)];
+                    taken.units.push(Unit { device: speaker.no, arrival, change: Change::None, deliveries });
+                }
+                metrics::counter!("causeway_device_messages_total").increment(1);
+                Ok(())
+            }
+            DeviceEvent::Answer { kind, request_id, body } => {
+                self.take_answer(from, kind, request_id, body).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands units to the store; the ticket resolves after their commit.
+    pub async fn commit(&self, units: Vec<Unit>) -> CommitTicket {
+        self.store.submit(units).await
+    }
+
+    fn take_report(
+        &self,
+        device: &Arc<DeviceContext>,
+        services: &Services<'_>,
+        arrival: Timestamp,
+        taken: &mut Taken,
+    ) -> Result<()> {
+        let product = device.product.current();
+        let mut rows: SmallVec<[ReportRow; 1]> = SmallVec::new();
+        for service in services {
+            let properties = product
+                .model
+                .admit(&service.service_id, service.properties, |mismatch| self.note_mismatch(device, &mismatch))?;
+            if !properties.is_empty() {
+                rows.push(ReportRow {
+                    service_id: service.service_id.as_ref().into(),
+                    properties,
+                    event_time: service.event_time.unwrap_or(arrival),
+                });
+            }
+        }
+        self.reports.increment(1);
+        self.compare_with_desired(device, &rows);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let deliveries = match self.push_target_of(&device.app_id) {
+            Some(target) => {
+                let body = notification::property_report(device, &rows, arrival);
+                vec![notification::delivery(target, Some(device.no), body, arrival)]
+            }
+            None => Vec::new(),
+        };
+        taken.units.push(Unit { device: device.no, arrival, change: Change::Report(rows), deliveries });
+        Ok(())
+    }
+
+    fn note_mismatch(&self, device: &DeviceContext, mismatch: &Mismatch) {
+        metrics::counter!("causeway_model_mismatch_total", "reason" => mismatch.reason.as_str()).increment(1);
+        if self.mismatch_log.allow() {
+            tracing::info!(
+                device_id = %device.id,
+                service_id = mismatch.service_id.chars().take(64).collect::<String>(),
+                property = mismatch.property.as_deref().map(|p| p.chars().take(64).collect::<String>()),
+                reason = mismatch.reason.as_str(),
+                "a reported value does not match the product model and was left out"
+            );
+        }
+    }
+
+    async fn take_answer(&self, from: &Arc<DeviceContext>, kind: AnswerKind, request_id: &str, body: &[u8]) {
+        let answer = Answer { body: body.to_vec() };
+        self.bus.answer(&from.id, request_id, answer).await;
+        tracing::trace!(device_id = %from.id, ?kind, "answer");
+    }
+
+    /// Takes an event and waits for its commit: the whole road for doors that acknowledge one by one.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take); [`Code::Unavailable`] when the commit failed; [`Code::NotASubDevice`] when a gateway
+    /// spoke for devices that are not behind it (nothing of the event is committed then).
+    pub async fn take_and_commit(&self, from: &Arc<DeviceContext>, event: DeviceEvent<'_>) -> Result<()> {
+        let mut taken = Taken::default();
+        self.take(from, event, self.clock.now(), &mut taken).await?;
+        if let Some(foreign) = taken.foreign.first() {
+            let shown: String = foreign.chars().take(128).collect();
+            return Err(Error::new(
+                Code::NotASubDevice,
+                format!("Subdevices in the request does not exist or does not belong to the gateway: '{shown}'."),
+            ));
+        }
+        if taken.units.is_empty() {
+            return Ok(());
+        }
+        let ticket = self.commit(taken.units).await;
+        ticket.await.map_err(|_| Error::unavailable("the store stopped before the commit"))?
+    }
+}
