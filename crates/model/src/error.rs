@@ -121,8 +121,10 @@ codes! {
     DeviceHasChildren = "IOTDA.014017", Forbidden;
     /// The device's state forbids the operation.
     DeviceState = "IOTDA.014018", Forbidden;
+    /// The gateway that the device is behind has no connection.
+    GatewayOffline = "IOTDA.014028", Invalid;
     /// The gateway named is not a device that can have another one below it.
-    InvalidGateway = "IOTDA.014028", Invalid;
+    InvalidGateway = "IOTDA.014029", Invalid;
     /// A device with this id or node id exists.
     DeviceExists = "IOTDA.014031", Conflict;
     /// The shadow version sent is not the current one.
@@ -141,6 +143,8 @@ codes! {
     MessageNotFound = "IOTDA.014120", NotFound;
     /// A message with this id exists at the device.
     MessageExists = "IOTDA.014121", Conflict;
+    /// The device did not come online before the message's time was over.
+    MessageExpired = "IOTDA.014123", DeviceTimeout;
     /// The number of requests waiting for one device has reached its limit.
     TooManyPending = "IOTDA.014122", Overloaded;
     /// The request rate of the caller has reached its limit.

@@ -9,13 +9,14 @@ use causeway_model::{Code, DeviceId, Error, Result};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use ring::hmac;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::Store;
 use crate::bus::{Bus, BusEar, Changed};
 use crate::clock::Clock;
+use crate::device::KnownTokens;
 use crate::downlink::{Answer, CloseReason, Delivered, Downlink, Refused};
 use crate::iam::Caller;
 use crate::instance::{Instance, bootstrap};
@@ -65,7 +66,9 @@ pub struct Platform {
     pub(crate) products: ProductCache,
     pub(crate) children: Children,
     pub(crate) departures: Departures,
+    pub(crate) device_tokens: KnownTokens,
     pub(crate) push_targets: ArcSwap<TargetsByApp>,
+    pub(crate) push_targets_changed: watch::Sender<u64>,
     pub(crate) message_waits: MessageWaits,
     pub(crate) signing_keys: Cache<String, SigningKey>,
     pub(crate) token_key: hmac::Key,
@@ -102,7 +105,9 @@ impl Platform {
             waiters: Arc::default(),
             children: Children::default(),
             departures: Departures::default(),
+            device_tokens: KnownTokens::default(),
             push_targets: ArcSwap::default(),
+            push_targets_changed: watch::Sender::new(0),
             message_waits: MessageWaits::default(),
             signing_keys: Cache::builder().max_capacity(1000).time_to_live(Duration::from_secs(60)).build(),
             token_key,
@@ -189,7 +194,11 @@ impl BusEar for Platform {
             Changed::Product(no) => self.products.reload(&*self.store, no).await,
             Changed::Device(id) => self.reconsider_device(&id).await,
             Changed::Desired(id) => self.reconsider_desired(&id).await,
-            Changed::PushTargets => self.reload_push_targets().await,
+            Changed::PushTargets => {
+                // A space that is deleted takes its devices and its target with it, and is announced as this change.
+                self.device_tokens.forget_all();
+                self.reload_push_targets().await
+            }
         };
         if let Err(error) = outcome {
             tracing::warn!(?error, "a change was heard but could not be followed");
@@ -200,6 +209,7 @@ impl BusEar for Platform {
 impl Platform {
     async fn reconsider_device(&self, id: &DeviceId) -> Result<()> {
         self.children.forget(id);
+        self.device_tokens.forget(id);
         let Some(entry) = self.directory.get(id.as_str()) else { return Ok(()) };
         match self.store.device(id).await? {
             None => entry.link.close(CloseReason::Deleted),

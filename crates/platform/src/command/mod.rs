@@ -63,7 +63,12 @@ impl Platform {
         let place = self.waiters.listen(request_id, via.clone(), self.settings.command.max_pending).ok_or_else(|| {
             Error::new(Code::TooManyPending, "Too many requests wait for this device. Wait for their answers first.")
         })?;
-        self.bus.deliver(&via, downlink).await?;
+        self.bus.deliver(&via, downlink).await.map_err(|error| match error.code() {
+            Code::DeviceOffline if via != device.id => {
+                Error::new(Code::GatewayOffline, "Invalid input. The gateway is not online.")
+            }
+            _ => error,
+        })?;
         place.wait(self.settings.command.timeout.0).await.ok_or_else(|| {
             metrics::counter!("causeway_commands_total", "outcome" => "timeout").increment(1);
             Error::new(

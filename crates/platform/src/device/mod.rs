@@ -11,3 +11,4 @@ pub use manage::DeviceChange;
 pub use port::*;
 pub use register::{NewDevice, NewDeviceAuth, Registered};
 pub use token::IssuedToken;
+pub(crate) use token::KnownTokens;

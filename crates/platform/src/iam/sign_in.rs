@@ -64,16 +64,11 @@ impl Platform {
         self.store.insert_user(user).await
     }
 
-    /// Makes an access key for a user; returns its public and its secret half. The secret half is shown once.
-    ///
-    /// # Errors
-    /// Only the store's.
-    pub async fn create_access_key(&self, user: i64) -> Result<(String, String)> {
-        let ak = random_hex(10).to_ascii_uppercase();
-        let sk = random_hex(20);
-        let key = AccessKey { ak: ak.clone(), sk: self.secrets.seal(sk.as_bytes()), user, created_at: self.clock.now() };
-        self.store.insert_access_key(&key).await?;
-        Ok((ak, sk))
+    /// Adds an access key of a user.
+    pub(crate) async fn add_access_key(&self, user: i64, ak: &str, sk: &str) -> Result<()> {
+        let key =
+            AccessKey { ak: ak.to_owned(), sk: self.secrets.seal(sk.as_bytes()), user, created_at: self.clock.now() };
+        self.store.insert_access_key(&key).await
     }
 
     /// Signs in with user name and password.

@@ -8,9 +8,10 @@ use crate::clock::Clock;
 use crate::secrets::random_hex;
 use crate::{Platform, Store};
 
-/// Secrets that only the first start can show.
-#[derive(Clone, Debug)]
-pub struct FirstStart {
+/// The administrator's first credentials. They can be shown only by who made them: the store keeps a hash of the
+/// password and a sealed key.
+#[derive(Clone)]
+pub struct AdminCredentials {
     /// The administrator's name.
     pub user: String,
     /// The administrator's password.
@@ -19,6 +20,19 @@ pub struct FirstStart {
     pub ak: String,
     /// Secret half of the first access key.
     pub sk: String,
+}
+
+impl AdminCredentials {
+    /// Makes new ones for `admin`.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self {
+            user: "admin".to_owned(),
+            password: random_hex(10),
+            ak: random_hex(10).to_ascii_uppercase(),
+            sk: random_hex(20),
+        }
+    }
 }
 
 /// Makes the instance's record and default space unless they are there.
@@ -52,17 +66,28 @@ pub async fn bootstrap(store: &dyn Store, clock: &Clock) -> Result<Instance> {
 }
 
 impl Platform {
-    /// Makes the administrator and the first access key unless the administrator is there.
+    /// Makes the administrator and the access key of `first` unless they are there; running it again is harmless.
+    /// True when the administrator is new.
+    ///
+    /// # Errors
+    /// Only the store's; internal when an access key is there that does not open under this instance key.
+    pub async fn ensure_admin(&self, first: &AdminCredentials) -> Result<bool> {
+        let (user, is_new) = match self.store.user(&first.user).await? {
+            Some(user) => (user, false),
+            None => (self.create_user(&first.user, &first.password).await?, true),
+        };
+        match self.store.access_key(&first.ak).await? {
+            Some(key) => drop(self.secrets.open(&key.sk)?),
+            None => self.add_access_key(user.no, &first.ak, &first.sk).await?,
+        }
+        Ok(is_new)
+    }
+
+    /// Whether the administrator was made before.
     ///
     /// # Errors
     /// Only the store's.
-    pub async fn first_start(&self, user: &str) -> Result<Option<FirstStart>> {
-        if self.store.user(user).await?.is_some() {
-            return Ok(None);
-        }
-        let password = random_hex(10);
-        let record = self.create_user(user, &password).await?;
-        let (ak, sk) = self.create_access_key(record.no).await?;
-        Ok(Some(FirstStart { user: user.to_owned(), password, ak, sk }))
+    pub async fn has_admin(&self) -> Result<bool> {
+        Ok(self.store.user("admin").await?.is_some())
     }
 }

@@ -3,5 +3,5 @@
 mod bootstrap;
 mod port;
 
-pub use bootstrap::{FirstStart, bootstrap};
+pub use bootstrap::{AdminCredentials, bootstrap};
 pub use port::*;

@@ -194,7 +194,7 @@ impl Platform {
             for (id, message) in expired {
                 let Some(device) = self.store.device(&id).await? else { continue };
                 let Some(context) = self.context_of(device).await? else { continue };
-                let error = Some(("IOTDA.014123".to_owned(), "The device did not come online in time.".to_owned()));
+                let error = Some((Code::MessageExpired.as_str().to_owned(), "The device did not come online in time.".to_owned()));
                 let deliveries =
                     self.status_notifications(&context, &head_of(&context, &message), MessageStatus::Timeout, error.as_ref(), now);
                 let outcome = MessageOutcome { no: message.no, status: MessageStatus::Timeout, error, at: now };

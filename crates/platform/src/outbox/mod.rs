@@ -1,8 +1,10 @@
 //! Deliveries to applications: who wants what, and what a notification looks like. The delivery crate drains the rows.
 
+mod address;
 pub(crate) mod notification;
 mod port;
 mod targets;
 
+pub use address::is_public;
 pub use port::*;
 pub(crate) use targets::TargetsByApp;

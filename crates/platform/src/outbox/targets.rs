@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use causeway_model::{AppId, Error, Result};
+use tokio::sync::watch;
 
 use super::PushTarget;
+use super::address::PushHost;
 use crate::Platform;
 use crate::bus::Changed;
 
@@ -18,9 +20,16 @@ impl Platform {
         if targets.is_empty() { None } else { targets.get(app).copied() }
     }
 
+    /// A number that changes whenever targets were set, changed or removed.
+    #[must_use]
+    pub fn push_targets_signal(&self) -> watch::Receiver<u64> {
+        self.push_targets_changed.subscribe()
+    }
+
     pub(crate) async fn reload_push_targets(&self) -> Result<()> {
         let targets = self.store.push_targets().await?;
         self.push_targets.store(std::sync::Arc::new(targets.into_iter().map(|t| (t.app_id, t.no)).collect()));
+        self.push_targets_changed.send_modify(|n| *n += 1);
         Ok(())
     }
 
@@ -28,14 +37,20 @@ impl Platform {
     ///
     /// # Errors
     /// [`Code::AppNotFound`](causeway_model::Code::AppNotFound);
-    /// [`Code::InvalidInput`](causeway_model::Code::InvalidInput) when the URL is not `http(s)://host…`.
+    /// [`Code::InvalidInput`](causeway_model::Code::InvalidInput) when the URL is not `http(s)://host…`, or names an
+    /// address of the platform's own network while `push.allow_private` is off.
     pub async fn set_push_url(&self, app: &AppId, url: &str) -> Result<PushTarget> {
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let sound = rest.is_some_and(|r| !r.is_empty() && !r.starts_with('/'))
-            && url.len() <= 1024
-            && url.bytes().all(|b| b.is_ascii_graphic());
-        if !sound {
-            return Err(Error::invalid("Invalid input. 'url' must be an http:// or https:// address of at most 1024 characters."));
+        let sound = url.len() <= 1024 && url.bytes().all(|b| b.is_ascii_graphic());
+        let Some(host) = PushHost::of(url).filter(|_| sound) else {
+            return Err(Error::invalid(
+                "Invalid input. 'url' must be an http:// or https:// address of at most 1024 characters, without a user name.",
+            ));
+        };
+        if host.is_private() && !self.settings.push.allow_private {
+            return Err(Error::invalid(
+                "Invalid input. 'url' leads into the platform's own network. Use a public address, or have the operator switch \
+                 on 'push.allow_private'.",
+            ));
         }
         self.app(app).await?;
         let target = self.store.set_push_target(app, url, self.clock.now()).await?;

@@ -1,0 +1,162 @@
+"""An application that drives the platform with the vendor's unmodified SDK."""
+
+from contextlib import contextmanager
+
+import pytest
+from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkcore.exceptions.exceptions import ServiceResponseException
+from huaweicloudsdkcore.http.http_config import HttpConfig
+from huaweicloudsdkcore.region.region import Region
+from huaweicloudsdkiotda.v5 import IoTDAClient
+from huaweicloudsdkiotda.v5 import model as sdk
+
+#: `SDK-HMAC-SHA256`: the client is built with endpoints.
+PLAIN = "plain"
+#: `V11-HMAC-SHA256`: the client is built with a region and a derived predicate.
+DERIVED = "derived"
+
+
+def sdk_client(platform, signature: str = DERIVED, door: str = "http", ak=None, sk=None, project_id=None) -> IoTDAClient:
+    key = platform.ready["access_key"]
+    credentials = BasicCredentials(ak or key["ak"], sk or key["sk"], project_id or platform.project_id)
+    config = HttpConfig.get_default_config()
+    config.timeout = (10, 40)
+    if door == "https":
+        config.ssl_ca_cert = platform.ca_cert
+    builder = IoTDAClient.new_builder().with_http_config(config)
+    if signature == DERIVED:
+        credentials.with_derived_predicate(BasicCredentials.get_default_derived_predicate())
+        builder.with_region(Region("cn-north-4", platform.url(door)))
+    else:
+        builder.with_endpoints([platform.url(door)])
+    return builder.with_credentials(credentials).build()
+
+
+@contextmanager
+def refused(status: int, error_code: str | None = None):
+    """The SDK call inside must fail with this HTTP status and, if given, this error code."""
+    with pytest.raises(ServiceResponseException) as caught:
+        yield caught
+    error = caught.value
+    assert error.status_code == status, error
+    if error_code is None:
+        assert error.error_code.startswith("IOTDA."), error
+    else:
+        assert error.error_code == error_code, error
+    assert error.error_msg, "the error does not say what to do"
+
+
+class Application:
+    """The SDK's calls by their names, with bodies built from keyword arguments. `client` is the bare SDK."""
+
+    def __init__(self, platform, signature: str = DERIVED, door: str = "http"):
+        self.platform = platform
+        self.client = sdk_client(platform, signature, door)
+
+    # --- apps ---------------------------------------------------------------------------------------------------------
+
+    def add_app(self, name: str):
+        return self.client.add_application(sdk.AddApplicationRequest(body=sdk.AddApplication(app_name=name)))
+
+    def show_app(self, app_id: str):
+        return self.client.show_application(sdk.ShowApplicationRequest(app_id=app_id))
+
+    def list_apps(self, **query):
+        return self.client.show_applications(sdk.ShowApplicationsRequest(**query)).applications
+
+    def update_app(self, app_id: str, name: str):
+        return self.client.update_application(
+            sdk.UpdateApplicationRequest(app_id=app_id, body=sdk.UpdateApplicationDTO(app_name=name)))
+
+    def delete_app(self, app_id: str):
+        return self.client.delete_application(sdk.DeleteApplicationRequest(app_id=app_id))
+
+    # --- products -----------------------------------------------------------------------------------------------------
+
+    def create_product(self, **fields):
+        return self.client.create_product(sdk.CreateProductRequest(body=sdk.AddProduct(**fields)))
+
+    def show_product(self, product_id: str, **query):
+        return self.client.show_product(sdk.ShowProductRequest(product_id=product_id, **query))
+
+    def list_products(self, **query):
+        return self.client.list_products(sdk.ListProductsRequest(**query))
+
+    def update_product(self, product_id: str, **fields):
+        return self.client.update_product(
+            sdk.UpdateProductRequest(product_id=product_id, body=sdk.UpdateProduct(**fields)))
+
+    def delete_product(self, product_id: str, **query):
+        return self.client.delete_product(sdk.DeleteProductRequest(product_id=product_id, **query))
+
+    # --- devices ------------------------------------------------------------------------------------------------------
+
+    def add_device(self, **fields):
+        return self.client.add_device(sdk.AddDeviceRequest(body=sdk.AddDevice(**fields)))
+
+    def show_device(self, device_id: str):
+        return self.client.show_device(sdk.ShowDeviceRequest(device_id=device_id))
+
+    def list_devices(self, **query):
+        return self.client.list_devices(sdk.ListDevicesRequest(**query))
+
+    def update_device(self, device_id: str, **fields):
+        return self.client.update_device(
+            sdk.UpdateDeviceRequest(device_id=device_id, body=sdk.UpdateDevice(**fields)))
+
+    def delete_device(self, device_id: str):
+        return self.client.delete_device(sdk.DeleteDeviceRequest(device_id=device_id))
+
+    def freeze(self, device_id: str):
+        return self.client.freeze_device(sdk.FreezeDeviceRequest(device_id=device_id))
+
+    def unfreeze(self, device_id: str):
+        return self.client.unfreeze_device(sdk.UnfreezeDeviceRequest(device_id=device_id))
+
+    def reset_secret(self, device_id: str, **fields):
+        return self.client.reset_device_secret(sdk.ResetDeviceSecretRequest(
+            device_id=device_id, action_id="resetSecret", body=sdk.ResetDeviceSecret(**fields)))
+
+    def status_of(self, device_id: str) -> str:
+        return self.show_device(device_id).status
+
+    # --- shadow -------------------------------------------------------------------------------------------------------
+
+    def show_shadow(self, device_id: str):
+        return self.client.show_device_shadow(sdk.ShowDeviceShadowRequest(device_id=device_id))
+
+    def update_desired(self, device_id: str, service_id: str, desired: dict, version: int | None = None):
+        entry = sdk.UpdateDesired(service_id=service_id, desired=desired, version=version)
+        return self.client.update_device_shadow_desired_data(sdk.UpdateDeviceShadowDesiredDataRequest(
+            device_id=device_id, body=sdk.UpdateDesireds(shadow=[entry])))
+
+    def delete_shadow(self, device_id: str):
+        return self.client.delete_device_shadow(sdk.DeleteDeviceShadowRequest(device_id=device_id))
+
+    # --- messages, commands, properties -------------------------------------------------------------------------------
+
+    def create_message(self, device_id: str, message, **fields):
+        return self.client.create_message(sdk.CreateMessageRequest(
+            device_id=device_id, body=sdk.DeviceMessageRequest(message=message, **fields)))
+
+    def show_message(self, device_id: str, message_id: str):
+        return self.client.show_device_message(
+            sdk.ShowDeviceMessageRequest(device_id=device_id, message_id=message_id))
+
+    def list_messages(self, device_id: str):
+        return self.client.list_device_messages(sdk.ListDeviceMessagesRequest(device_id=device_id)).messages
+
+    def delete_message(self, device_id: str, message_id: str):
+        return self.client.delete_device_message(
+            sdk.DeleteDeviceMessageRequest(device_id=device_id, message_id=message_id))
+
+    def create_command(self, device_id: str, service_id: str, command_name: str, paras):
+        return self.client.create_command(sdk.CreateCommandRequest(device_id=device_id, body=sdk.DeviceCommandRequest(
+            service_id=service_id, command_name=command_name, paras=paras)))
+
+    def get_properties(self, device_id: str, service_id: str):
+        return self.client.list_properties(sdk.ListPropertiesRequest(device_id=device_id, service_id=service_id))
+
+    def set_properties(self, device_id: str, services):
+        return self.client.update_properties(sdk.UpdatePropertiesRequest(
+            device_id=device_id, body=sdk.DevicePropertiesRequest(services=services)))
