@@ -51,12 +51,15 @@ impl Platform {
     /// A page of devices, newest first.
     ///
     /// # Errors
-    /// [`Code::TimeOrder`] when the creation range is empty.
+    /// [`Code::TimeOrder`] when the creation range is empty; [`Code::AppNotFound`].
     pub async fn list_devices(&self, filter: &DeviceFilter, page: PageRequest) -> Result<Page<Device>> {
         if let (Some(from), Some(to)) = (filter.from, filter.to)
             && from >= to
         {
             return Err(Error::new(Code::TimeOrder, "Invalid input. The start time must be earlier than the end time."));
+        }
+        if let Some(app) = &filter.app_id {
+            self.app(app).await?;
         }
         self.store.list_devices(filter, page).await
     }

@@ -104,8 +104,11 @@ impl Platform {
         let token = random_hex(32);
         let now = self.clock.now();
         let life = self.settings.device.token_life.as_millis();
-        let record =
-            DeviceToken { hash: Sha256::digest(token.as_bytes()).into(), device: device.no, expires_at: now.plus_ms(life) };
+        let record = DeviceToken {
+            hash: Sha256::digest(token.as_bytes()).into(),
+            device: device.no,
+            expires_at: now.plus_ms(life),
+        };
         let others_end_at = now.plus_ms(self.settings.device.token_overlap.as_millis());
         self.put_device_token(device, &record, others_end_at).await?;
         // The device said it is there: short connections have no other sign of life than their calls.

@@ -112,11 +112,17 @@ impl Platform {
     /// One product. Without `app` the id must be unambiguous.
     ///
     /// # Errors
-    /// [`Code::ProductNotFound`]; [`Code::InvalidInput`] when several spaces use the id and none is named.
+    /// [`Code::ProductNotFound`]; [`Code::AppNotFound`]; [`Code::InvalidInput`] when several spaces use the id and none
+    /// is named.
     pub async fn product(&self, app: Option<&AppId>, id: &ProductId) -> Result<Product> {
         let mut found = self.store.products_by_id(app, id).await?;
         match found.len() {
-            0 => Err(not_found(id)),
+            0 => {
+                if let Some(app) = app {
+                    self.app(app).await?;
+                }
+                Err(not_found(id))
+            }
             1 => Ok(found.remove(0)),
             _ => Err(Error::invalid(format!("Invalid input. Several resource spaces have a product '{id}'; send 'app_id' too."))),
         }
@@ -125,8 +131,11 @@ impl Platform {
     /// A page of products, newest first.
     ///
     /// # Errors
-    /// Only the store's.
+    /// [`Code::AppNotFound`].
     pub async fn list_products(&self, filter: &ProductFilter, page: PageRequest) -> Result<Page<Product>> {
+        if let Some(app) = &filter.app_id {
+            self.app(app).await?;
+        }
         self.store.list_products(filter, page).await
     }
 

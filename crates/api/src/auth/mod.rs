@@ -1,0 +1,76 @@
+//! Who calls: an `X-Auth-Token`, or an AK/SK signature (`iotda-v5-api.md` §1.3).
+
+mod signature;
+
+use axum::http::request::Parts;
+use causeway_model::{Code, Error, Result};
+use causeway_platform::Platform;
+use causeway_platform::iam::Caller;
+
+use signature::Signature;
+
+const TOKEN_HEADER: &str = "x-auth-token";
+
+fn refused(message: &str) -> Error {
+    Error::new(Code::Unauthenticated, message)
+}
+
+/// What the head of a request tells of its caller.
+pub(crate) enum Claim {
+    /// A token that is in force.
+    Known(
+        #[expect(dead_code, reason = "permissions of users are not built yet; every caller is an administrator")]
+        Caller,
+    ),
+    /// A signature whose key is known and whose date is near; the body decides.
+    Signed(Box<SignedClaim>),
+}
+
+/// See [`Claim::Signed`].
+pub(crate) struct SignedClaim {
+    signature: Signature,
+    secret_key: std::sync::Arc<zeroize::Zeroizing<Vec<u8>>>,
+}
+
+impl Claim {
+    /// Reads the head of a request and checks all that can be checked without its body.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`].
+    pub(crate) async fn read(platform: &Platform, head: &Parts) -> Result<Self> {
+        let signature = match head.headers.get(axum::http::header::AUTHORIZATION) {
+            Some(value) => {
+                let text =
+                    value.to_str().map_err(|_| refused("The request is unauthorized. 'Authorization' is not text."))?;
+                Signature::parse(text)?
+            }
+            None => None,
+        };
+        if let Some(signature) = signature {
+            signature.check_date(&head.headers, platform.clock.now(), platform.settings.iam.signature_tolerance)?;
+            let (_, secret_key) = platform.signing_key(signature.access_key()).await?;
+            return Ok(Self::Signed(Box::new(SignedClaim { signature, secret_key })));
+        }
+        match head.headers.get(TOKEN_HEADER) {
+            Some(token) => {
+                let token =
+                    token.to_str().map_err(|_| refused("The request is unauthorized. 'X-Auth-Token' is not text."))?;
+                platform.caller_of_token(token).map(Self::Known)
+            }
+            None => Err(refused(
+                "The request is unauthorized. Sign it with an access key (SDK-HMAC-SHA256 or V11-HMAC-SHA256), or send an X-Auth-Token.",
+            )),
+        }
+    }
+
+    /// Completes the check with the body.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`].
+    pub(crate) fn verify(&self, head: &Parts, body: &[u8]) -> Result<()> {
+        match self {
+            Self::Known(_) => Ok(()),
+            Self::Signed(claim) => claim.signature.verify(head, body, &claim.secret_key),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Operations below `/v5/iot/{project_id}`: one file an area, with what it reads, what it answers, and the use case it
+//! calls.
+
+mod answer;
+mod apps;
+mod commands;
+mod device_body;
+mod devices;
+mod history;
+mod messages;
+pub(crate) mod operations;
+mod products;
+mod properties;
+mod push;
+mod shadow;
+mod topics;

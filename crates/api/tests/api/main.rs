@@ -1,0 +1,10 @@
+//! The application interface over a real store, without sockets; and its sockets, without a platform.
+
+mod devices;
+mod downlink;
+mod form;
+mod operations;
+mod registry;
+mod rig;
+mod sockets;
+mod tokens;

@@ -1,0 +1,307 @@
+//! Devices and the tokens of the HTTPS door.
+
+use async_trait::async_trait;
+use causeway_model::registry::{Device, DeviceAuth, DeviceFilter, Page, PageRequest, Sealed};
+use causeway_model::shadow::ServiceShadow;
+use causeway_model::status::DeviceStatus;
+use causeway_model::{AppId, Code, DeviceId, DeviceNo, Error, NodeId, ProductId, RecordNo, Result, Timestamp};
+use causeway_platform::device::{CredentialSlot, DeviceStore, DeviceToken, InitialDesired};
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
+
+use super::connection::{Columns, Params, db, db_or, first, row, rows, run};
+use super::{INSTANCE, LockClass, PostgresStore, lock, no_such_device};
+use crate::rows as words;
+
+/// Reads what [`device`] turns into a device; a condition follows.
+const SELECT: &str = "SELECT d.no, a.id, a.name, d.id, d.node_id, d.name, d.description, p.no, p.id, p.name, g.id,
+        d.fw_version, d.sw_version, d.sdk_version, d.auth_type, d.secret, d.secondary_secret, d.fingerprint,
+        d.secondary_fingerprint, d.secure_access, d.timeout_s, d.status, d.frozen, d.created_at, d.status_changed_at,
+        d.activated_at, d.last_online_at, d.extension_info
+    FROM device d JOIN app a ON a.no = d.app JOIN product p ON p.no = d.product LEFT JOIN device g ON g.no = d.gateway";
+
+fn device(row: &Row) -> Result<Device> {
+    let mut c = Columns::of(row);
+    Ok(Device {
+        no: DeviceNo(c.take()?),
+        app_id: AppId::trusted(c.take::<String>()?),
+        app_name: c.take()?,
+        id: DeviceId::trusted(c.take::<String>()?),
+        node_id: NodeId::trusted(c.take::<String>()?),
+        name: c.take()?,
+        description: c.take()?,
+        product_no: RecordNo(c.take()?),
+        product_id: ProductId::trusted(c.take::<String>()?),
+        product_name: c.take()?,
+        gateway_id: c.take::<Option<String>>()?.map(DeviceId::trusted),
+        fw_version: c.take()?,
+        sw_version: c.take()?,
+        sdk_version: c.take()?,
+        auth: DeviceAuth {
+            auth_type: words::auth_type(c.take()?)?,
+            secret: sealed(c.take()?),
+            secondary_secret: sealed(c.take()?),
+            fingerprint: c.take()?,
+            secondary_fingerprint: c.take()?,
+            secure_access: c.take()?,
+            timeout_s: c.take()?,
+        },
+        connection: words::device_status(c.take()?)?,
+        frozen: c.take()?,
+        created_at: Timestamp(c.take()?),
+        status_changed_at: c.take::<Option<i64>>()?.map(Timestamp),
+        activated_at: c.take::<Option<i64>>()?.map(Timestamp),
+        last_online_at: c.take::<Option<i64>>()?.map(Timestamp),
+        extension_info: c.take()?,
+    })
+}
+
+fn sealed(bytes: Option<Vec<u8>>) -> Option<Sealed> {
+    bytes.map(|b| Sealed(b.into()))
+}
+
+/// Parameters 1 to 9 of every list: instance, space, product, gateway, cascade, node id, name, from, to.
+const MATCHES: &str = "d.instance = $1
+    AND ($2::text IS NULL OR d.app = (SELECT no FROM app WHERE instance = $1 AND id = $2))
+    AND ($3::text IS NULL OR d.product IN (SELECT no FROM product WHERE instance = $1 AND id = $3))
+    AND ($4::text IS NULL OR d.gateway IN (
+        WITH RECURSIVE above (no) AS (
+            SELECT no FROM device WHERE instance = $1 AND id = $4
+            UNION SELECT c.no FROM device c JOIN above ON c.gateway = above.no WHERE $5)
+        SELECT no FROM above))
+    AND ($6::text IS NULL OR d.node_id = $6)
+    AND ($7::text IS NULL OR strpos(d.name, $7) > 0)
+    AND ($8::bigint IS NULL OR d.created_at >= $8)
+    AND ($9::bigint IS NULL OR d.created_at < $9)";
+
+impl PostgresStore {
+    async fn device_where(&self, condition: &str, params: Params<'_>) -> Result<Option<Device>> {
+        let client = self.client().await?;
+        let sql = format!("{SELECT} WHERE {condition}");
+        row(&client, &sql, params).await.map_err(db)?.as_ref().map(device).transpose()
+    }
+
+    /// Runs an update of one device; false when it is gone.
+    async fn touch(&self, sql: &str, params: Params<'_>) -> Result<bool> {
+        let client = self.client().await?;
+        Ok(run(&client, sql, params).await.map_err(db)? > 0)
+    }
+}
+
+#[async_trait]
+impl DeviceStore for PostgresStore {
+    async fn insert_device(&self, new: Device, desired: InitialDesired) -> Result<Device> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(db)?;
+        let sql = "SELECT p.app, g.no FROM product p JOIN app a ON a.no = p.app
+            LEFT JOIN device g ON g.instance = p.instance AND g.id = $3
+            WHERE p.no = $1 AND a.id = $2";
+        let gateway = new.gateway_id.as_ref().map(DeviceId::as_str);
+        let found = row(&transaction, sql, &[&new.product_no.0, &new.app_id.as_str(), &gateway]).await.map_err(db)?;
+        let Some(found) = found else {
+            return Err(Error::new(Code::ProductNotFound, "No such product."));
+        };
+        let mut c = Columns::of(&found);
+        let (app, gateway_no): (i64, Option<i64>) = (c.take()?, c.take()?);
+        if gateway.is_some() && gateway_no.is_none() {
+            return Err(Error::new(Code::InvalidGateway, "Invalid input. No device has the id given as 'gateway_id'."));
+        }
+        let sql = "INSERT INTO device (instance, app, product, gateway, id, node_id, name, description, fw_version,
+                sw_version, sdk_version, auth_type, secret, secondary_secret, fingerprint, secondary_fingerprint,
+                secure_access, timeout_s, status, frozen, created_at, status_changed_at, activated_at, last_online_at,
+                extension_info)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                $23, $24, $25)
+            RETURNING no";
+        let auth = &new.auth;
+        let params: Params<'_> = &[
+            &INSTANCE,
+            &app,
+            &new.product_no.0,
+            &gateway_no,
+            &new.id.as_str(),
+            &new.node_id.as_str(),
+            &new.name,
+            &new.description,
+            &new.fw_version,
+            &new.sw_version,
+            &new.sdk_version,
+            &auth.auth_type.as_str(),
+            &auth.secret.as_ref().map(|s| &*s.0),
+            &auth.secondary_secret.as_ref().map(|s| &*s.0),
+            &auth.fingerprint,
+            &auth.secondary_fingerprint,
+            &auth.secure_access,
+            &auth.timeout_s,
+            &new.connection.as_str(),
+            &new.frozen,
+            &new.created_at.0,
+            &new.status_changed_at.map(|t| t.0),
+            &new.activated_at.map(|t| t.0),
+            &new.last_online_at.map(|t| t.0),
+            &new.extension_info,
+        ];
+        let stored = row(&transaction, sql, params).await.map_err(|e| {
+            if e.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) {
+                return Error::new(Code::ProductNotFound, "The product or the gateway was deleted meanwhile.");
+            }
+            let taken = "A device with this device id, or with this node id in the product, exists.";
+            db_or(e, &SqlState::UNIQUE_VIOLATION, Code::DeviceExists, taken)
+        })?;
+        let no: i64 = stored.as_ref().map_or_else(|| Err(Error::internal("an insert returned nothing")), first)?;
+        for (service, properties) in &desired {
+            let mut shadow = ServiceShadow::new(service.as_str());
+            shadow.desire(properties, None, new.created_at)?;
+            let Some(side) = &shadow.desired else { continue };
+            let sql = "INSERT INTO shadow (device, service, instance, app, version, desired, desired_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7)";
+            let text = side.properties.as_str();
+            let params: Params<'_> = &[&no, service, &INSTANCE, &app, &shadow.version, &text, &side.event_time.0];
+            run(&transaction, sql, params).await.map_err(db)?;
+        }
+        let sql = format!("{SELECT} WHERE d.no = $1");
+        let stored = row(&transaction, &sql, &[&no]).await.map_err(db)?;
+        transaction.commit().await.map_err(db)?;
+        stored.as_ref().map_or_else(|| Err(Error::internal("a new device was not found")), device)
+    }
+
+    async fn device(&self, id: &DeviceId) -> Result<Option<Device>> {
+        self.device_where("d.instance = $1 AND d.id = $2", &[&INSTANCE, &id.as_str()]).await
+    }
+
+    async fn device_by_no(&self, no: DeviceNo) -> Result<Option<Device>> {
+        self.device_where("d.no = $1", &[&no.0]).await
+    }
+
+    async fn list_devices(&self, filter: &DeviceFilter, page: PageRequest) -> Result<Page<Device>> {
+        let client = self.client().await?;
+        let app = filter.app_id.as_ref().map(AppId::as_str);
+        let product = filter.product_id.as_ref().map(ProductId::as_str);
+        let gateway = filter.gateway_id.as_ref().map(DeviceId::as_str);
+        let (from, to) = (filter.from.map(|t| t.0), filter.to.map(|t| t.0));
+        let (marker, offset, limit) = (page.marker.0, i64::from(page.offset), i64::from(page.limit));
+        let list: Params<'_> = &[
+            &INSTANCE,
+            &app,
+            &product,
+            &gateway,
+            &filter.cascade,
+            &filter.node_id,
+            &filter.name,
+            &from,
+            &to,
+            &marker,
+            &offset,
+            &limit,
+        ];
+        let sql = format!("{SELECT} WHERE {MATCHES} AND d.no < $10 ORDER BY d.no DESC OFFSET $11 LIMIT $12");
+        let found = rows(&client, &sql, list).await.map_err(db)?;
+        let sql = format!("SELECT count(*) FROM device d WHERE {MATCHES}");
+        let count = row(&client, &sql, &list[..9]).await.map_err(db)?;
+        let items: Vec<Device> = found.iter().map(device).collect::<Result<_>>()?;
+        Ok(Page {
+            marker: items.last().map_or(page.marker, |d| d.no.into()),
+            count: count.as_ref().map_or(Ok(0), first::<i64>)?.unsigned_abs(),
+            items,
+        })
+    }
+
+    async fn update_device(&self, device: &Device) -> Result<bool> {
+        let sql = "UPDATE device SET name = $2, description = $3, extension_info = $4, secure_access = $5,
+            timeout_s = $6, fw_version = $7, sw_version = $8, sdk_version = $9 WHERE no = $1";
+        let params: Params<'_> = &[
+            &device.no.0,
+            &device.name,
+            &device.description,
+            &device.extension_info,
+            &device.auth.secure_access,
+            &device.auth.timeout_s,
+            &device.fw_version,
+            &device.sw_version,
+            &device.sdk_version,
+        ];
+        self.touch(sql, params).await
+    }
+
+    async fn delete_device(&self, no: DeviceNo) -> Result<bool> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(db)?;
+        lock(&transaction, LockClass::Delete).await.map_err(db)?;
+        let purge = "INSERT INTO history_purge (device, instance, app)
+            SELECT no, instance, app FROM device WHERE no = $1 FOR UPDATE";
+        if run(&transaction, purge, &[&no.0]).await.map_err(db)? == 0 {
+            return Ok(false);
+        }
+        // Its shadow, messages, session, retained messages and tokens go with it; devices behind it hold it.
+        run(&transaction, "DELETE FROM device WHERE no = $1", &[&no.0]).await.map_err(|e| {
+            let children = "The device has devices behind it. Delete them first.";
+            db_or(e, &SqlState::FOREIGN_KEY_VIOLATION, Code::DeviceHasChildren, children)
+        })?;
+        transaction.commit().await.map_err(db)?;
+        self.purge.notify_one();
+        Ok(true)
+    }
+
+    async fn set_frozen(&self, no: DeviceNo, frozen: bool) -> Result<bool> {
+        self.touch("UPDATE device SET frozen = $2 WHERE no = $1", &[&no.0, &frozen]).await
+    }
+
+    async fn set_secret(&self, no: DeviceNo, slot: CredentialSlot, secret: &Sealed) -> Result<bool> {
+        let sql = match slot {
+            CredentialSlot::Primary => "UPDATE device SET secret = $2 WHERE no = $1",
+            CredentialSlot::Secondary => "UPDATE device SET secondary_secret = $2 WHERE no = $1",
+        };
+        self.touch(sql, &[&no.0, &&*secret.0]).await
+    }
+
+    async fn devices_with_status(&self, status: DeviceStatus) -> Result<Vec<(DeviceNo, DeviceId)>> {
+        let client = self.client().await?;
+        let sql = "SELECT no, id FROM device WHERE instance = $1 AND status = $2 ORDER BY no";
+        let rows = rows(&client, sql, &[&INSTANCE, &status.as_str()]).await.map_err(db)?;
+        rows.iter()
+            .map(|row| {
+                let mut c = Columns::of(row);
+                Ok((DeviceNo(c.take()?), DeviceId::trusted(c.take::<String>()?)))
+            })
+            .collect()
+    }
+
+    async fn overdue_devices(&self, now: Timestamp, limit: u32) -> Result<Vec<Device>> {
+        let client = self.client().await?;
+        let sql = format!(
+            "{SELECT} WHERE d.instance = $1 AND d.activated_at IS NULL AND d.gateway IS NULL AND d.timeout_s > 0
+                AND d.timeout_s <= ($2 - d.created_at) / 1000
+            ORDER BY d.created_at LIMIT $3"
+        );
+        rows(&client, &sql, &[&INSTANCE, &now.0, &i64::from(limit)]).await.map_err(db)?.iter().map(device).collect()
+    }
+
+    async fn put_device_token(&self, token: &DeviceToken, others_end_at: Timestamp, now: Timestamp) -> Result<()> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(db)?;
+        let sql = "SELECT app FROM device WHERE no = $1 FOR NO KEY UPDATE";
+        let Some(found) = row(&transaction, sql, &[&token.device.0]).await.map_err(db)? else {
+            return Err(no_such_device());
+        };
+        let app: i64 = first(&found)?;
+        // Rows that another node is dropping right now are skipped.
+        let drop_ended = "DELETE FROM device_token WHERE hash IN (
+            SELECT hash FROM device_token WHERE expires_at < $1 FOR UPDATE SKIP LOCKED)";
+        run(&transaction, drop_ended, &[&now.0]).await.map_err(db)?;
+        let end_others = "UPDATE device_token SET expires_at = $2 WHERE device = $1 AND expires_at > $2";
+        run(&transaction, end_others, &[&token.device.0, &others_end_at.0]).await.map_err(db)?;
+        let put = "INSERT INTO device_token (hash, instance, app, device, expires_at) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (hash) DO UPDATE SET expires_at = excluded.expires_at";
+        let params: Params<'_> = &[&token.hash.as_slice(), &INSTANCE, &app, &token.device.0, &token.expires_at.0];
+        run(&transaction, put, params).await.map_err(db)?;
+        transaction.commit().await.map_err(db)
+    }
+
+    async fn device_token(&self, hash: &[u8; 32]) -> Result<Option<DeviceToken>> {
+        let client = self.client().await?;
+        let sql = "SELECT device, expires_at FROM device_token WHERE hash = $1";
+        let Some(row) = row(&client, sql, &[&hash.as_slice()]).await.map_err(db)? else { return Ok(None) };
+        let mut c = Columns::of(&row);
+        Ok(Some(DeviceToken { hash: *hash, device: DeviceNo(c.take()?), expires_at: Timestamp(c.take()?) }))
+    }
+}

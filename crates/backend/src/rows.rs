@@ -1,0 +1,117 @@
+//! How values of the model stand in columns: the same words and texts in both stores, so that a row can be read beside
+//! its twin in the other one.
+//!
+//! A word that cannot be read back means that the data was changed by hand or by a newer program: an internal error.
+
+use causeway_model::message::{Encoding, MessageStatus, MessageTopic, PayloadFormat};
+use causeway_model::product::ServiceCapability;
+use causeway_model::registry::{AuthType, TopicRight};
+use causeway_model::status::DeviceStatus;
+use causeway_model::{Error, Result};
+use causeway_platform::session::StoredSubscription;
+
+fn unreadable(what: &str, word: &str) -> Error {
+    Error::internal(format_args!("the store holds '{word}' where {what} is expected"))
+}
+
+/// The product model as JSON text.
+pub(crate) fn services_text(services: &[ServiceCapability]) -> Result<String> {
+    serde_json::to_string(services).map_err(|e| Error::internal(format_args!("cannot write a product model: {e}")))
+}
+
+/// Reads what [`services_text`] wrote.
+pub(crate) fn services(text: &str) -> Result<Vec<ServiceCapability>> {
+    serde_json::from_str(text).map_err(|e| Error::internal(format_args!("cannot read a stored product model: {e}")))
+}
+
+/// Subscriptions as JSON text: `[["filter",options,identifier or null],…]`.
+pub(crate) fn subscriptions_text(subscriptions: &[StoredSubscription]) -> Result<String> {
+    let rows: Vec<_> = subscriptions.iter().map(|s| (&s.filter, s.options, s.identifier)).collect();
+    serde_json::to_string(&rows).map_err(|e| Error::internal(format_args!("cannot write subscriptions: {e}")))
+}
+
+/// Reads what [`subscriptions_text`] wrote.
+pub(crate) fn subscriptions(text: &str) -> Result<Vec<StoredSubscription>> {
+    let rows: Vec<(String, u8, Option<u32>)> = serde_json::from_str(text)
+        .map_err(|e| Error::internal(format_args!("cannot read stored subscriptions: {e}")))?;
+    Ok(rows
+        .into_iter()
+        .map(|(filter, options, identifier)| StoredSubscription { filter, options, identifier })
+        .collect())
+}
+
+/// Reads [`DeviceStatus::as_str`] back.
+pub(crate) fn device_status(word: &str) -> Result<DeviceStatus> {
+    DeviceStatus::parse(word).ok_or_else(|| unreadable("a device status", word))
+}
+
+/// Reads [`MessageStatus::as_str`] back.
+pub(crate) fn message_status(word: &str) -> Result<MessageStatus> {
+    MessageStatus::parse(word).ok_or_else(|| unreadable("a message status", word))
+}
+
+/// Reads [`TopicRight::as_str`] back.
+pub(crate) fn topic_right(word: &str) -> Result<TopicRight> {
+    TopicRight::parse(word).ok_or_else(|| unreadable("a right on a topic", word))
+}
+
+/// Reads [`AuthType::as_str`] back.
+pub(crate) fn auth_type(word: &str) -> Result<AuthType> {
+    [AuthType::Secret, AuthType::Certificates]
+        .into_iter()
+        .find(|a| a.as_str() == word)
+        .ok_or_else(|| unreadable("a kind of authentication", word))
+}
+
+/// Columns `topic_kind` (`system`, `custom`, `full`) and `topic` (null for `system`).
+pub(crate) fn topic_columns(topic: &MessageTopic) -> (&'static str, Option<&str>) {
+    match topic {
+        MessageTopic::System => ("system", None),
+        MessageTopic::Custom(suffix) => ("custom", Some(suffix)),
+        MessageTopic::Full(topic) => ("full", Some(topic)),
+    }
+}
+
+/// Reads what [`topic_columns`] wrote.
+pub(crate) fn message_topic(kind: &str, topic: Option<String>) -> Result<MessageTopic> {
+    match (kind, topic) {
+        ("system", _) => Ok(MessageTopic::System),
+        ("custom", Some(suffix)) => Ok(MessageTopic::Custom(suffix)),
+        ("full", Some(topic)) => Ok(MessageTopic::Full(topic)),
+        _ => Err(unreadable("a kind of topic", kind)),
+    }
+}
+
+/// Column `encoding`: `none` or `base64`.
+pub(crate) fn encoding_word(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::None => "none",
+        Encoding::Base64 => "base64",
+    }
+}
+
+/// Reads what [`encoding_word`] wrote.
+pub(crate) fn encoding(word: &str) -> Result<Encoding> {
+    match word {
+        "none" => Ok(Encoding::None),
+        "base64" => Ok(Encoding::Base64),
+        _ => Err(unreadable("an encoding", word)),
+    }
+}
+
+/// Column `format`: `standard` or `raw`.
+pub(crate) fn format_word(format: PayloadFormat) -> &'static str {
+    match format {
+        PayloadFormat::Standard => "standard",
+        PayloadFormat::Raw => "raw",
+    }
+}
+
+/// Reads what [`format_word`] wrote.
+pub(crate) fn payload_format(word: &str) -> Result<PayloadFormat> {
+    match word {
+        "standard" => Ok(PayloadFormat::Standard),
+        "raw" => Ok(PayloadFormat::Raw),
+        _ => Err(unreadable("a form of payload", word)),
+    }
+}

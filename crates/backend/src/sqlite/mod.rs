@@ -1,0 +1,195 @@
+//! The embedded store: one SQLite file in WAL mode with one writer, made for many small reports.
+//!
+//! # The way of a report
+//!
+//! 1. [`submit`](causeway_platform::uplink::UplinkStore::submit) puts units into a bounded queue. The writer gathers
+//!    for some milliseconds and commits them in one transaction with `synchronous = FULL`: an acknowledged report
+//!    survives a loss of power.
+//! 2. The commit touches no tree by device. The reports of a batch are appended as *blocks* ([`block`]): one row of
+//!    the database for about 16 KB of reports.
+//! 3. What readers need besides, the index by device and time and the merged shadows, is kept in [`memory`] and
+//!    carried over into the tables `history` and `shadow` in the background, sorted by device ([`fold`]). Readers merge
+//!    memory and tables, so they see every committed report and nothing else.
+//! 4. After a crash the blocks behind `progress.indexed_seq` are read again.
+//!
+//! The plain way (insert a row, its index entry and update the shadow, all in the commit) writes a page of the index and
+//! one of the shadow for nearly every report as soon as some thousand devices report in turn: `benches/store.rs` has
+//! both ways side by side.
+//!
+//! The history of a deleted device leaves the index at once; its blocks go when retention trims them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use causeway_model::{Error, Result};
+use parking_lot::RwLock;
+use tokio::sync::{oneshot, watch};
+
+use crate::StoreSettings;
+
+mod alive;
+mod app;
+mod backup;
+mod block;
+mod checkpoint;
+mod connection;
+mod device;
+mod error;
+mod fold;
+mod history;
+mod iam;
+mod instance;
+mod memory;
+mod message;
+mod migrations;
+mod outbox;
+mod product;
+mod purge;
+mod queue;
+mod readers;
+mod session;
+mod shadow;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod uplink;
+mod writer;
+
+pub use backup::backup_file;
+
+use checkpoint::Checkpointer;
+use error::Outcome;
+use memory::Memory;
+use queue::Queue;
+use readers::Readers;
+use transaction::{OutboxWriter, Tx, Work};
+use writer::Writer;
+
+/// The instance that a store object serves; a file holds one for now.
+const INSTANCE: i64 = 1;
+
+/// The store. Cheap to share behind an `Arc`; see the module text.
+pub struct SqliteStore {
+    path: PathBuf,
+    queue: Arc<Queue>,
+    memory: Arc<RwLock<Memory>>,
+    readers: Readers,
+    outbox_signal: watch::Receiver<u64>,
+    /// Turns true when the writer has ended.
+    ended: watch::Receiver<bool>,
+}
+
+impl SqliteStore {
+    /// Opens or creates the file at `path`, brings its schema up to date and starts the writer.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`](causeway_model::Code::Unavailable) when the file cannot be opened, is in use by another
+    /// process, or was written by a newer program.
+    pub async fn open(path: &Path, settings: &StoreSettings) -> Result<Self> {
+        let (path, settings) = (path.to_owned(), settings.clone());
+        tokio::task::spawn_blocking(move || Self::start(path, &settings))
+            .await
+            .map_err(|e| Error::internal(format_args!("opening the store did not end: {e}")))?
+    }
+
+    fn start(path: PathBuf, settings: &StoreSettings) -> Result<Self> {
+        let (store, writer, ended) = Self::prepare(path, settings)?;
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || {
+                // Tells of the end even when the writer panics.
+                let ended = EndedOnDrop(ended);
+                writer.run();
+                drop(ended);
+            })
+            .map_err(|e| Error::unavailable(format_args!("cannot start a thread: {e}")))?;
+        Ok(store)
+    }
+
+    /// Everything but the writer's thread.
+    fn prepare(path: PathBuf, settings: &StoreSettings) -> Result<(Self, Writer, watch::Sender<bool>)> {
+        let lock = connection::lock(&path)?;
+        let mut conn = connection::open_writer(&path, settings.cache.0, settings.wal.0)?;
+        migrations::migrate(&mut conn)?;
+        let mut memory = Memory::new(settings.unindexed.0);
+        let last_seq = writer::replay(&conn, &mut memory)?;
+        let outbox = OutboxWriter::load(&conn)?;
+        let purging = purge::pending(&conn)?;
+        let memory = Arc::new(RwLock::new(memory));
+        let queue = Arc::new(Queue::new(settings.queue_units, settings.gather.0));
+        let (outbox_sender, outbox_signal) = watch::channel(0);
+        let checkpointer = Checkpointer::start(&path, &mut conn, settings.wal.0)?;
+        let writer = Writer {
+            conn,
+            queue: Arc::clone(&queue),
+            memory: Arc::clone(&memory),
+            outbox,
+            outbox_signal: outbox_sender,
+            checkpointer,
+            max_age: settings.unindexed_age.0,
+            last_seq,
+            purging,
+            slice: writer::SLICE,
+            _lock: lock,
+            state: writer::State::default(),
+        };
+        let (ended_sender, ended) = watch::channel(false);
+        let readers = Readers::new(path.clone(), settings.connections, settings.cache.0 / 8);
+        Ok((Self { path, queue, memory, readers, outbox_signal, ended }, writer, ended_sender))
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs registry work in the next transaction and answers after its commit.
+    async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Outcome<T> + Send + 'static,
+    {
+        let _permit = self.queue.registry_permit().await?;
+        let (work, answer): (_, oneshot::Receiver<_>) = Work::new(work);
+        self.queue.push_registry(work);
+        answer.await.map_err(|_| Error::unavailable("the store is closed"))?
+    }
+
+    /// Runs a read on a blocking thread.
+    async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Outcome<T> + Send + 'static,
+    {
+        self.readers.read(work).await
+    }
+
+    /// Waits until everything committed before is in the tables.
+    async fn flush(&self) -> Result<()> {
+        self.queue.flush().await.map_err(|_| Error::unavailable("the store is closed"))
+    }
+
+    /// Commits what waits, carries everything over and ends the writer.
+    async fn shut(&self) {
+        self.queue.close();
+        let mut ended = self.ended.clone();
+        // An error means that the writer's end has been told and its sender is gone.
+        let _ = ended.wait_for(|ended| *ended).await;
+        self.readers.close();
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+struct EndedOnDrop(watch::Sender<bool>);
+
+impl Drop for EndedOnDrop {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}

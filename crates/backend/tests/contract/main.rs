@@ -1,0 +1,167 @@
+//! The contract of the store: one set of tests, run for every backend.
+//!
+//! Each test gets a [`Place`](place::Place) of its own, where a store can be opened, closed and opened again: a
+//! temporary folder for SQLite, a new database for PostgreSQL. The PostgreSQL server is the one that
+//! `CAUSEWAY_TEST_POSTGRES` names (URL of a role that may create databases), else a private one that this program
+//! starts from the installed PostgreSQL and stops at its end. There is no way to skip a backend.
+
+mod app;
+mod cluster;
+mod device;
+mod device_list;
+mod fixture;
+mod foreign_text;
+mod history;
+mod iam;
+mod instance;
+mod message;
+mod outbox;
+mod place;
+mod postgres_backup;
+mod postgres_nodes;
+mod product;
+mod schema;
+mod session;
+mod shadow;
+mod status;
+mod uplink;
+
+/// Makes a test of each function for each backend. A function that is left out is dead code and does not compile
+/// without a warning.
+macro_rules! contract {
+    ($($module:ident { $($test:ident,)* })*) => {
+        mod sqlite {$(
+            mod $module {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::place::run(crate::place::Kind::Sqlite, crate::$module::$test).await;
+                }
+            )*}
+        )*}
+
+        mod postgres {$(
+            mod $module {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::place::run(crate::place::Kind::Postgres, crate::$module::$test).await;
+                }
+            )*}
+        )*}
+    };
+}
+
+contract! {
+    app {
+        spaces_are_kept,
+        limit_and_names_are_checked,
+        the_limit_holds_against_concurrent_callers,
+        renaming,
+        deleting_takes_everything_along,
+    }
+    product {
+        a_product_is_kept_whole,
+        ids_are_unique_in_the_space,
+        updating_replaces_what_it_may,
+        deleting_asks_for_no_devices,
+        lists_are_filtered_and_paged,
+        topics_have_a_limit_and_are_unique,
+        the_topic_limit_holds_against_concurrent_callers,
+    }
+    device {
+        a_device_is_kept_whole,
+        ids_are_unique,
+        a_product_must_be_there,
+        updating_sets_what_it_may,
+        secrets_and_freezing,
+        deleting_takes_everything_along,
+        a_gateway_with_children_stays,
+        numbers_are_never_used_again,
+        overdue_devices,
+        tokens_overlap_and_end,
+    }
+    device_list {
+        filters,
+        cascades_over_gateways,
+        pages,
+    }
+    shadow {
+        initial_desired_values,
+        reports_are_laid_over_each_other,
+        values_stay_verbatim,
+        desired_values_change_by_patches,
+        patches_apply_all_or_none,
+        versions_survive_an_empty_shadow_and_end_with_its_deletion,
+        services_come_in_order,
+        concurrent_patches_are_all_counted,
+        reports_and_patches_do_not_disturb_each_other,
+        a_device_must_be_there,
+    }
+    history {
+        ranges_are_half_open,
+        both_directions_and_equal_times,
+        pages_cover_everything_once,
+        only_one_service,
+        trimming,
+        sequence_follows_arrival,
+    }
+    status {
+        changes_set_their_times,
+        changes_of_one_batch_apply_in_order,
+        devices_by_status,
+    }
+    uplink {
+        a_report_is_visible_after_its_ticket,
+        a_report_of_several_services_is_one_unit,
+        units_of_one_call_commit_in_order,
+        calls_commit_in_order,
+        units_of_deleted_devices_are_void,
+        nothing_but_deliveries,
+        an_empty_call_is_answered,
+        ten_thousand_units_of_five_hundred_devices,
+        many_tasks_submit_at_once,
+        many_tasks_report_for_one_device,
+        a_full_queue_pushes_back,
+        a_call_larger_than_the_queue_goes_through,
+        closing_commits_what_is_gathered,
+    }
+    message {
+        a_message_is_kept_whole,
+        ids_are_unique_at_the_device,
+        the_oldest_go_final_ones_first,
+        pending_and_expired,
+        outcomes_are_final,
+        deleting,
+        a_device_must_be_there,
+    }
+    outbox {
+        targets_are_set_and_removed,
+        deliveries_come_in_order,
+        messages_write_deliveries_too,
+        deliveries_of_a_gone_target_are_dropped,
+        finishing_and_expiring,
+        the_signal_changes_after_the_commit,
+        a_reader_skips_nothing,
+    }
+    session {
+        a_session_is_kept_whole,
+        sessions_expire,
+        retained_messages,
+    }
+    iam {
+        users,
+        access_keys,
+    }
+    instance {
+        the_first_start,
+        everything_survives_reopening,
+    }
+    schema {
+        data_of_version_1_loads,
+        a_newer_schema_is_refused,
+    }
+    foreign_text {
+        nul_is_kept_or_refused,
+        nul_in_a_unit_harms_no_other,
+        any_other_text_is_kept,
+    }
+}

@@ -1,0 +1,29 @@
+//! `causeway bench`: measures a platform, or any MQTT broker, from outside over real sockets.
+//!
+//! A mode opens its connections with [`target`], does its work, and hands a [`report`] over. CPU time and memory of the
+//! target come from `/proc` ([`process`]); nothing inside a target is asked.
+
+mod args;
+mod command;
+mod connect;
+mod idle;
+mod ingest;
+mod payload;
+mod process;
+mod report;
+mod target;
+
+pub(crate) use args::{BenchArgs, duration, rate};
+
+/// Runs one mode and prints its report.
+///
+/// # Errors
+/// When the target cannot be reached or prepared, and, after the report is printed, when the run had errors.
+pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<()> {
+    match args.mode {
+        args::Mode::Ingest(args) => ingest::run(args).await,
+        args::Mode::Idle(args) => idle::run(args).await,
+        args::Mode::Command(args) => command::run(args).await,
+        args::Mode::Connect(args) => connect::run(args).await,
+    }
+}

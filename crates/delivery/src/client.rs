@@ -1,0 +1,172 @@
+//! One push: an HTTP POST that never leads into the platform's own network.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use causeway_platform::outbox::is_public;
+use causeway_platform::settings::PushSettings;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Url, redirect};
+
+/// What is read of an answer's body, only so that the connection can be used again.
+const ANSWER_BYTES: usize = 16 << 10;
+/// Unused connections are closed after so long.
+const POOL_IDLE: Duration = Duration::from_secs(60);
+/// `iotda-v5-api.md` §3.
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// Where a target's deliveries go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    url: Url,
+    /// `host:port`, which blocks are by.
+    pub(crate) host: String,
+}
+
+impl Destination {
+    /// `None` when the text is no HTTP address, which the platform does not let in.
+    pub(crate) fn parse(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok().filter(|u| matches!(u.scheme(), "http" | "https"))?;
+        let host = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
+        Some(Self { url, host })
+    }
+
+    /// The address, when the host is written as one: then no resolver is asked.
+    fn literal(&self) -> Option<IpAddr> {
+        let host = self.url.host_str()?;
+        host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    }
+}
+
+/// How a push ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Answered with 200: the only success (002 §4.6.2).
+    Delivered,
+    /// Answered with another status.
+    Refused(u16),
+    /// No answer within `push.timeout`.
+    TimedOut,
+    /// The host leads to an address that is not public while `push.allow_private` is off.
+    NotPublic,
+    /// No connection, no sound TLS, or no HTTP.
+    Unreachable(String),
+}
+
+impl Outcome {
+    /// The word for metrics.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Refused(_) => "refused",
+            Self::TimedOut => "timeout",
+            Self::NotPublic => "not_public",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the host has no public address")]
+struct NotPublic;
+
+/// Resolves names to public addresses only. The connection goes to what this returns, so a name that is resolved
+/// differently a second time gains nothing.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|a| is_public(a.ip())).collect();
+            if public.is_empty() {
+                return Err(NotPublic.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The HTTP client of all pushes.
+#[derive(Clone)]
+pub(crate) struct PushClient {
+    http: Client,
+    allow_private: bool,
+}
+
+impl PushClient {
+    pub(crate) fn new(settings: &PushSettings) -> Self {
+        let common = || {
+            let builder = Client::builder()
+                .user_agent(concat!("causeway/", env!("CARGO_PKG_VERSION")))
+                .timeout(settings.timeout.0)
+                // A redirect is an answer other than 200, and its target would be the receiver's choice.
+                .redirect(redirect::Policy::none())
+                // A proxy would resolve names where nobody checks them.
+                .no_proxy()
+                .referer(false)
+                .tcp_nodelay(true)
+                .pool_idle_timeout(POOL_IDLE)
+                .pool_max_idle_per_host(usize::try_from(settings.concurrency).unwrap_or(usize::MAX));
+            if settings.allow_private { builder } else { builder.dns_resolver(Arc::new(PublicOnly)) }
+        };
+        let http = common().build().unwrap_or_else(|error| {
+            // A machine without any authorities: plain pushes work all the same.
+            tracing::warn!(
+                error = reason(&error),
+                "HTTPS pushes will fail: the system's certificate authorities cannot be read"
+            );
+            common().tls_certs_only([]).build().expect("a client without certificate authorities can always be made")
+        });
+        Self { http, allow_private: settings.allow_private }
+    }
+
+    /// Pushes once.
+    pub(crate) async fn push(&self, to: &Destination, body: Bytes) -> Outcome {
+        if !self.allow_private && to.literal().is_some_and(|address| !is_public(address)) {
+            return Outcome::NotPublic;
+        }
+        let request = self.http.post(to.url.clone()).header(CONTENT_TYPE, JSON).body(body);
+        let mut answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => return failure(&error),
+        };
+        let status = answer.status().as_u16();
+        let mut read = 0;
+        while let Ok(Some(piece)) = answer.chunk().await {
+            read += piece.len();
+            if read > ANSWER_BYTES {
+                break;
+            }
+        }
+        if status == 200 { Outcome::Delivered } else { Outcome::Refused(status) }
+    }
+}
+
+fn failure(error: &reqwest::Error) -> Outcome {
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        if found.is::<NotPublic>() {
+            return Outcome::NotPublic;
+        }
+        cause = found.source();
+    }
+    if error.is_timeout() { Outcome::TimedOut } else { Outcome::Unreachable(reason(error)) }
+}
+
+/// The causes of an error; the error itself would name the URL, which may hold secrets.
+fn reason(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        let written = write!(text, "{}{found}", if text.is_empty() { "" } else { ": " });
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+        cause = found.source();
+    }
+    text
+}

@@ -1,0 +1,29 @@
+//! Drains the outbox: each waiting delivery is pushed to its application over HTTP until it is taken (002 §4.6.2).
+//!
+//! Promises: every delivery is pushed at least once or given up after `push.retention`; the deliveries of one device
+//! arrive in their order, those of different devices beside each other; a host that keeps failing is left alone for
+//! `push.block`. Memory is bounded however long the outbox is. The crate knows no door and nothing of what a
+//! notification says. Start reading in `worker`, which serves one target; `backlog` keeps the order.
+
+mod backlog;
+mod client;
+mod hosts;
+mod supervisor;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use causeway_platform::Platform;
+use tokio_util::sync::CancellationToken;
+
+/// Pushes deliveries until `stop`, then lets pushes under way end; returns within ten seconds.
+///
+/// The process must have a default TLS provider (`rustls::crypto::CryptoProvider::install_default`).
+pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
+    let supervisor =
+        supervisor::Supervisor::new(platform.store.clone(), platform.clock.clone(), platform.settings.push.clone());
+    supervisor.run(platform.push_targets_signal(), stop).await;
+}

@@ -1,0 +1,6 @@
+//! Properties of the MQTT codec over generated packets.
+
+mod oracle;
+mod packets;
+mod refusals;
+mod round_trip;
