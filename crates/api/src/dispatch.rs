@@ -17,12 +17,14 @@ use causeway_model::{Code, Error, Result};
 use causeway_platform::secrets::random_hex;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::auth::Claim;
 use crate::call::{Call, Query, Reply};
 use crate::error;
 use crate::operation::{Base, Operation};
-use crate::state::ApiState;
+use crate::state::{ApiState, BODY_UNIT};
 use crate::v5::operations;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -35,6 +37,9 @@ const DISCARD_MAX: usize = 64 << 20;
 
 /// … and for so long at most.
 const DISCARD_FOR: Duration = Duration::from_secs(10);
+
+/// Bytes of a body that is read for a caller who is not known yet: a request for a token needs a few hundred.
+const STRANGER_BODY_MAX: usize = 16 << 10;
 
 /// All operations of one path.
 type Group = Arc<[&'static Operation]>;
@@ -160,7 +165,11 @@ async fn serve_operation(
     } else {
         None
     };
-    let body = read_body(&state, &head.headers, body).await?;
+    let limit = match claim {
+        Some(_) => state.settings().max_body.0,
+        None => state.settings().max_body.0.min(STRANGER_BODY_MAX),
+    };
+    let (body, room) = read_body(&state, &head.headers, body, limit).await?;
     if let Some(claim) = &claim {
         claim.verify(head, &body)?;
         check_tenant(&state, head)?;
@@ -190,13 +199,18 @@ async fn serve_operation(
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let limit = time_limit(state.settings().request_timeout.0, state.platform().settings.command.timeout.0);
     let work = (built.handler)(Call { state, operation, path, query, body });
+    let work = async move {
+        let outcome = work.await;
+        drop(room);
+        outcome
+    };
     finish(operation, work, limit).await
 }
 
 /// Carries the work out to its end even when the client goes away: a change that is stored must also be announced.
 async fn finish(
     operation: &'static Operation,
-    work: futures_util::future::BoxFuture<'static, Result<Reply>>,
+    work: impl Future<Output = Result<Reply>> + Send + 'static,
     limit: Duration,
 ) -> Result<Reply> {
     let task = tokio::spawn(tokio::time::timeout(limit, work));
@@ -257,30 +271,46 @@ fn too_large(limit: usize) -> Error {
     Error::new(Code::BodyTooLarge, format!("Invalid input. The body is larger than {limit} bytes."))
 }
 
-async fn read_body(state: &ApiState, headers: &HeaderMap, mut body: Body) -> Result<Bytes> {
-    let limit = state.settings().max_body.0;
+/// A part of the memory for bodies, given back when dropped.
+type Room = Option<OwnedSemaphorePermit>;
+
+/// Reads a body of at most `limit` bytes. Memory for it is taken before its first byte is read.
+async fn read_body(state: &ApiState, headers: &HeaderMap, mut body: Body, limit: usize) -> Result<(Bytes, Room)> {
+    if body.is_end_stream() {
+        return Ok((Bytes::new(), None));
+    }
     let announced = announced_length(headers);
     if announced.is_some_and(|n| n > limit as u64) {
         discard(headers, body).await;
         return Err(too_large(limit));
     }
     let deadline = tokio::time::Instant::now() + state.settings().body_timeout.0;
+    let expected = announced.map_or(limit, |n| usize::try_from(n).unwrap_or(limit));
+    let units = u32::try_from(expected.div_ceil(BODY_UNIT)).unwrap_or(u32::MAX);
+    let room = match tokio::time::timeout_at(deadline, state.body_room().clone().acquire_many_owned(units)).await {
+        Ok(room) => Some(room.map_err(Error::internal)?),
+        Err(_) => {
+            discard(headers, body).await;
+            return Err(Error::unavailable("bodies of other requests take all of api.body_memory"));
+        }
+    };
     let mut whole: Vec<u8> = Vec::new();
     loop {
         let frame = match tokio::time::timeout_at(deadline, body.frame()).await {
             Err(_) => return Err(Error::new(Code::BadRequest, "Invalid input. The body did not arrive in time.")),
-            Ok(None) => return Ok(whole.into()),
+            Ok(None) => return Ok((whole.into(), room)),
             Ok(Some(Err(_))) => return Err(Error::new(Code::BadRequest, "Invalid input. The body broke off.")),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
         if whole.len() + data.len() > limit {
+            drop((whole, room));
             discard(headers, body).await;
             return Err(too_large(limit));
         }
         if whole.is_empty() && announced == Some(data.len() as u64) {
             // The usual case: the body came in one piece and needs no copy.
-            return Ok(data);
+            return Ok((data, room));
         }
         whole.extend_from_slice(&data);
     }
@@ -313,7 +343,7 @@ mod tests {
 
     async fn outcome(work: impl Future<Output = Result<Reply>> + Send + 'static) -> Option<Code> {
         let operation = operations::all().next().expect("there are operations");
-        finish(operation, Box::pin(work), Duration::from_millis(20)).await.err().map(|e| e.code())
+        finish(operation, work, Duration::from_millis(20)).await.err().map(|e| e.code())
     }
 
     #[tokio::test]

@@ -24,6 +24,9 @@ use crate::settings::ApiSettings;
 /// Requests that one HTTP/2 connection may have under way.
 const STREAMS: u32 = 128;
 
+/// Bytes that an HTTP/2 client may send ahead of what is read.
+const WINDOW: u32 = 64 << 10;
+
 /// Bytes of a request's head.
 const HEAD_MAX: usize = 64 << 10;
 
@@ -163,7 +166,13 @@ where
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // The watch below is stricter: it also sees a client that sends its first bytes slowly.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_MAX);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(HEAD_MAX as u32);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_MAX as u32)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         ended = connection.as_mut() => {

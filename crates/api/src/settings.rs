@@ -8,6 +8,9 @@ settings! {
     pub struct ApiSettings in "api" {
         /// Largest body of a request; a larger one is answered with 413.
         max_body: ByteSize = ByteSize(1 << 20),
+        /// Bodies of requests under way may take so much memory together; further ones wait, for `api.body_timeout` at
+        /// most. At least `api.max_body`.
+        body_memory: ByteSize = ByteSize(64 << 20),
         /// A body must have arrived within this time.
         body_timeout: Span = Span::secs(30),
         /// A request that takes longer is answered with 503. Calls that wait for a device get `command.timeout` and five

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use causeway_platform::Platform;
+use tokio::sync::Semaphore;
 
 use crate::settings::ApiSettings;
 
@@ -21,7 +22,11 @@ struct Inner {
     version: String,
     settings: ApiSettings,
     document: OnceLock<Bytes>,
+    body_room: Arc<Semaphore>,
 }
+
+/// What one permit of [`ApiState::body_room`] stands for, in bytes.
+pub(crate) const BODY_UNIT: usize = 1024;
 
 impl ApiState {
     /// `metrics` renders what `/metrics` shows; `clock_movable` opens `POST /debug/clock`; `version` is the platform's.
@@ -33,7 +38,17 @@ impl ApiState {
         version: String,
         settings: ApiSettings,
     ) -> Self {
-        Self(Arc::new(Inner { platform, metrics, clock_movable, version, settings, document: OnceLock::new() }))
+        let room = settings.body_memory.0.max(settings.max_body.0).div_ceil(BODY_UNIT).min(Semaphore::MAX_PERMITS);
+        let body_room = Arc::new(Semaphore::new(room));
+        Self(Arc::new(Inner {
+            platform,
+            metrics,
+            clock_movable,
+            version,
+            settings,
+            document: OnceLock::new(),
+            body_room,
+        }))
     }
 
     pub(crate) fn platform(&self) -> &Arc<Platform> {
@@ -50,6 +65,11 @@ impl ApiState {
 
     pub(crate) fn settings(&self) -> &ApiSettings {
         &self.0.settings
+    }
+
+    /// Room for bodies of requests under way, one permit for each [`BODY_UNIT`].
+    pub(crate) fn body_room(&self) -> &Arc<Semaphore> {
+        &self.0.body_room
     }
 
     /// The OpenAPI document, written once.

@@ -17,7 +17,7 @@ use causeway_backend::StoreSettings;
 use causeway_backend::sqlite::SqliteStore;
 use causeway_model::history::HistoryQuery;
 use causeway_model::properties::PropertyObject;
-use causeway_model::registry::{App, AuthType, Device, DeviceAuth, Product};
+use causeway_model::registry::{App, AuthType, Device, DeviceAuth, DeviceFilter, PageRequest, Product};
 use causeway_model::status::DeviceStatus;
 use causeway_model::{AppId, DeviceId, DeviceNo, NodeId, ProductId, RecordNo, Timestamp};
 use causeway_platform::app::AppStore;
@@ -184,7 +184,9 @@ fn device_of(n: usize, devices: usize) -> usize {
 
 async fn through_store(dir: &Path, devices: usize, reports: usize, pace: Pace, idle: Duration) {
     let store = Arc::new(SqliteStore::open(&dir.join("causeway.db"), &StoreSettings::default()).await.expect("open"));
+    let started = Instant::now();
     let numbers = populate(&store, devices).await;
+    println!("{devices} devices registered, {:?} each, 500 at once", started.elapsed() / devices as u32);
     let threads = ["store-writer", "store-checkpoin"];
     let threads_before = threads.map(cpu_of);
     let (before, started) = (cpu(), Instant::now());
@@ -225,8 +227,14 @@ async fn through_store(dir: &Path, devices: usize, reports: usize, pace: Pace, i
     let shares = [0, 1].map(|at| (cpu_of(threads[at]) - threads_before[at]).as_secs_f64() * 1e6 / reports as f64);
     println!("{:15}of that the writer {:.2} µs, the checkpointer {:.2} µs", "", shares[0], shares[1]);
     latencies.sort();
-    println!("{:15}commit latency p50 {:?} p99 {:?}", "", latencies[latencies.len() / 2], latencies[latencies.len() * 99 / 100]);
+    println!(
+        "{:15}commit latency p50 {:?} p99 {:?}",
+        "",
+        latencies[latencies.len() / 2],
+        latencies[latencies.len() * 99 / 100]
+    );
     read(&store, &numbers).await;
+    registry(&store, &numbers).await;
     store.close().await;
     // In a process of its own, to see its memory.
     let program = std::env::current_exe().expect("this program");
@@ -239,6 +247,9 @@ async fn at_rest(dir: &Path) {
     store.ping().await.expect("ready");
     let size = std::fs::metadata(store.path()).map_or(0, |m| m.len()) >> 20;
     println!("{:15}start {:?}, RSS {} MB, file {size} MB", "", started.elapsed(), rss_mb());
+    let started = Instant::now();
+    store.delete_app(&AppId::trusted("app")).await.expect("deleted");
+    println!("{:15}space deleted in {:?}", "", started.elapsed());
     store.close().await;
 }
 
@@ -263,7 +274,30 @@ async fn read(store: &SqliteStore, numbers: &[DeviceNo]) {
         };
         rows += store.history(&query).await.expect("history").len();
     }
-    println!("{:15}shadow {shadow:?}, newest {} reports {:?}", "", rows / sample.len(), started.elapsed() / sample.len() as u32);
+    println!(
+        "{:15}shadow {shadow:?}, newest {} reports {:?}",
+        "",
+        rows / sample.len(),
+        started.elapsed() / sample.len() as u32
+    );
+}
+
+async fn registry(store: &SqliteStore, numbers: &[DeviceNo]) {
+    let started = Instant::now();
+    for n in 0..200 {
+        let id = DeviceId::trusted(format!("product_device-{:08}", device_of(n, numbers.len())));
+        store.device(&id).await.expect("read").expect("device");
+    }
+    let one = started.elapsed() / 200;
+    let page = PageRequest { marker: RecordNo::LAST, offset: 0, limit: 50 };
+    let started = Instant::now();
+    let filter = DeviceFilter { app_id: Some(AppId::trusted("app")), ..DeviceFilter::default() };
+    let count = store.list_devices(&filter, page).await.expect("page").count;
+    let of_app = started.elapsed();
+    let started = Instant::now();
+    let filter = DeviceFilter { name: Some("99".into()), ..DeviceFilter::default() };
+    store.list_devices(&filter, page).await.expect("page");
+    println!("{:15}device {one:?}, page of {count} {of_app:?}, page by part of a name {:?}", "", started.elapsed());
 }
 
 /// Everything in the commit: row, index entry, shadow.
@@ -283,7 +317,8 @@ fn plain(dir: &Path, devices: usize, reports: usize, idle: Duration) {
     .expect("schema");
     let (before, started) = (cpu(), Instant::now());
     for start in (0..reports).step_by(BATCH) {
-        let units: Vec<Unit> = (start..start + BATCH).map(|n| unit(DeviceNo(device_of(n, devices) as i64), n)).collect();
+        let units: Vec<Unit> =
+            (start..start + BATCH).map(|n| unit(DeviceNo(device_of(n, devices) as i64), n)).collect();
         let tx = conn.transaction().expect("begin");
         {
             let mut append = tx

@@ -38,7 +38,7 @@ causeway_model::settings! {
         /// Connections that read (SQLite) or serve registry and reads (PostgreSQL).
         connections: u32 = 4,
         /// Reports not yet indexed may take so much memory (SQLite). Twice as much is held while they are indexed.
-        unindexed: ByteSize = ByteSize(24 << 20),
+        unindexed: ByteSize = ByteSize(16 << 20),
         /// Reports are indexed at the latest after so long (SQLite). Longer is cheaper; it lengthens the start after a
         /// crash.
         unindexed_age: Span = Span::secs(20),

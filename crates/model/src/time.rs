@@ -127,8 +127,9 @@ impl Timestamp {
     }
 
     /// Parses either documented form of an event time (002 §2.1.2.8.1): `yyyyMMdd'T'HHmmss'Z'` or
-    /// `yyyy-MM-dd'T'HH:mm:ss.SSS'Z'` (fraction of 0 to 9 digits). `None` for anything else; a reader of reports
-    /// then takes the platform's time.
+    /// `yyyy-MM-dd'T'HH:mm:ss.SSS'Z'` (fraction of 1 to 9 digits). `None` for anything else; a reader of reports
+    /// then takes the platform's time. A form without a fraction is refused on purpose: the vendor's Python device SDK
+    /// sends it with local time (`iotda-device-access.md` §1).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let b = text.as_bytes();
@@ -146,7 +147,7 @@ impl Timestamp {
                 milli: 0,
             });
         }
-        let framed = (20..=30).contains(&b.len())
+        let framed = (22..=30).contains(&b.len())
             && b[4] == b'-'
             && b[7] == b'-'
             && b[10] == b'T'
@@ -157,7 +158,6 @@ impl Timestamp {
             return None;
         }
         let milli = match &b[19..b.len() - 1] {
-            [] => 0,
             [b'.', fraction @ ..] if !fraction.is_empty() => {
                 digits(fraction)?;
                 let mut padded = [b'0'; 3];
@@ -204,7 +204,7 @@ mod tests {
     fn both_documented_forms_parse() {
         check("20151212T121212Z", Some(1_449_922_332_000));
         check("2015-12-12T12:12:12.333Z", Some(1_449_922_332_333));
-        check("2015-12-12T12:12:12Z", Some(1_449_922_332_000));
+        check("2015-12-12T12:12:12Z", None);
         check("2015-12-12T12:12:12.3Z", Some(1_449_922_332_300));
         check("20150229T000000Z", None);
         check("20161232T000000Z", None);

@@ -1,19 +1,21 @@
 //! What a device answered, as applications get it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use causeway_model::properties::write_json_string;
-use causeway_model::{Error, Result};
+use causeway_model::{Code, Error, Result};
 use causeway_platform::downlink::Answer;
 use serde_json::value::RawValue;
 
-/// The device's JSON as it was sent; as a string when it is none, in base64 when it is not even text. Pushes of
-/// messages show payloads by the same rule.
+/// The device's JSON as it was sent; as a string when it is other text.
+///
+/// # Errors
+/// [`Code::CommandTimeout`] when it is no text at all: the device's answer did not come in a form that can be shown.
 pub(super) fn verbatim(answer: Answer) -> Result<Box<RawValue>> {
-    let text = match String::from_utf8(answer.body) {
-        Ok(text) => text,
-        Err(bytes) => return quoted(&STANDARD.encode(bytes.as_bytes())),
-    };
+    let text = String::from_utf8(answer.body).map_err(|_| {
+        Error::new(
+            Code::CommandTimeout,
+            "The device answered with bytes that are neither JSON nor text. Check its firmware.",
+        )
+    })?;
     match serde_json::from_str::<&RawValue>(&text) {
         Ok(raw) => Ok(raw.to_owned()),
         Err(_) => quoted(&text),
@@ -41,6 +43,7 @@ mod tests {
         check(b"7", "7");
         check(b"", r#""""#);
         check(b"it's \"done\"\n", r#""it's \"done\"\n""#);
-        check(b"\xff\xfe", r#""//4=""#);
+        let error = verbatim(Answer { body: b"\xff\xfe".to_vec() }).expect_err("no text");
+        assert_eq!(error.code(), Code::CommandTimeout);
     }
 }

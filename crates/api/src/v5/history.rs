@@ -1,7 +1,7 @@
 //! The history of a device's reports; the vendor's API has no operation for it.
 
 use causeway_model::history::{HistoryPosition, HistoryRow};
-use causeway_model::{Code, Error, Result, Timestamp};
+use causeway_model::{Code, DeviceId, Error, Result, Timestamp};
 use causeway_platform::history::HistoryRange;
 use serde_json::value::RawValue;
 
@@ -11,6 +11,12 @@ use crate::operation::{Built, Param, json};
 use crate::shape::{Millis, reply};
 
 const DEFAULT_LIMIT: i64 = 100;
+
+/// Rows read at once.
+const SLICE: usize = 50;
+
+/// A page ends early, with a marker, once it has so many bytes of properties: a row may be as large as a report.
+const PAGE_BYTES: usize = 4 << 20;
 
 words! {
     /// Direction of time.
@@ -66,6 +72,31 @@ fn read_marker(text: &str) -> Result<HistoryPosition> {
     Ok(HistoryPosition { event_time: Timestamp(number(&text[..16])?), seq: number(&text[16..])? })
 }
 
+/// The rows of a page, and the marker of the next page if there is one.
+async fn read_page(call: &Call, id: &DeviceId, range: HistoryRange) -> Result<(Vec<HistoryRow>, Option<String>)> {
+    let mut rows: Vec<HistoryRow> = Vec::new();
+    let mut bytes = 0;
+    let mut after = range.after;
+    loop {
+        // One more than the page holds tells whether there is a next page.
+        let wanted = (range.limit + 1 - rows.len()).min(SLICE);
+        let slice = call.platform().history(id, HistoryRange { after, limit: wanted, ..range.clone() }).await?;
+        let is_last = slice.len() < wanted;
+        for row in slice {
+            if rows.len() == range.limit || bytes >= PAGE_BYTES {
+                let marker = rows.last().map(write_marker);
+                return Ok((rows, marker));
+            }
+            bytes += row.properties.as_str().len();
+            after = Some(HistoryPosition { event_time: row.event_time, seq: row.seq });
+            rows.push(row);
+        }
+        if is_last {
+            return Ok((rows, None));
+        }
+    }
+}
+
 pub(super) static SHOW: Built =
     Built::new("Shows the history of a device's reports.", json::<History>(200), |c| Box::pin(show(c)))
         .query(&[
@@ -97,13 +128,9 @@ async fn show(call: Call) -> Result<Reply> {
         to: call.time("end_time")?,
         descending: call.query::<Word<Order>>("order")?.is_none_or(|o| o.as_str() == "desc"),
         after: call.text("marker")?.filter(|m| !m.is_empty()).map(read_marker).transpose()?,
-        // One more tells whether there is a next page.
-        limit: limit + 1,
+        limit,
     };
-    let mut rows = call.platform().history(&id, range).await?;
-    let is_last = rows.len() <= limit;
-    rows.truncate(limit);
-    let marker = if is_last { None } else { rows.last().map(write_marker) };
+    let (rows, marker) = read_page(&call, &id, range).await?;
     let history = rows
         .into_iter()
         .map(|row| {

@@ -236,7 +236,7 @@ pub(super) static CREATE: Built =
         Box::pin(create(c))
     })
     .body::<NewDeviceMessage>()
-    .errors(&[Code::DeviceNotFound, Code::MessageExists, Code::NoSuchModel]);
+    .errors(&[Code::DeviceNotFound, Code::MessageExists, Code::CustomTopicNotFound]);
 
 async fn create(call: Call) -> Result<Reply> {
     let id = call.device_id()?;

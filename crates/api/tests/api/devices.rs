@@ -165,3 +165,28 @@ async fn history_is_paged_and_verbatim() {
     }
     rig.get("/devices/nobody/history").await.must_fail(404, "IOTDA.014000");
 }
+
+#[tokio::test]
+async fn pages_of_large_rows_end_early() {
+    let rig = Rig::new().await;
+    let services = json!([{ "service_id": "Temperature", "properties": [
+        { "property_name": "note", "data_type": "string", "method": "R" },
+    ] }]);
+    let product = json!({
+        "product_id": "p1", "name": "p1", "device_type": "T", "protocol_type": "MQTT", "data_format": "json",
+        "service_capabilities": services,
+    });
+    rig.post("/products", &product).await.must_be(201);
+    let id = rig.device("n1").await;
+    let (device, _downlinks) = rig.connect(&id).await;
+    let note = format!(r#"{{"note":"{}"}}"#, "x".repeat(20_000));
+    for n in 0..250 {
+        rig.report(&device, &note, &format!("2020-01-01T00:00:00.{n:03}Z")).await;
+    }
+    let path = format!("/devices/{id}/history?order=asc&limit=1000");
+    let first = rig.get(&path).await.must_be(200);
+    let marker = first["page"]["marker"].as_str().expect("there is more");
+    let rest = rig.get(&format!("{path}&marker={marker}")).await.must_be(200);
+    let rows = |page: &Value| page["history"].as_array().map_or(0, Vec::len);
+    assert_eq!((rows(&first), rows(&rest), rest["page"].get("marker")), (210, 40, None));
+}

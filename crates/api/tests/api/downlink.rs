@@ -30,6 +30,13 @@ async fn commands_bring_the_answer_verbatim() {
         assert_eq!(answer.must_be(200)["command_id"], *request_id);
         assert!(String::from_utf8_lossy(&answer.body).contains(shown));
     }
+    // Answered with bytes that are no text: as good as unanswered.
+    let respond = async {
+        let Some(Downlink::Command { request_id, .. }) = downlinks.recv().await else { panic!("no command") };
+        rig.answer(&device, &request_id, b"\xff\xfe").await;
+    };
+    let (answer, ()) = tokio::join!(rig.post(&path, &command), respond);
+    answer.must_fail(200, "IOTDA.014111");
     // Unanswered: 200 with the error in the fields that the SDK's answer has for it.
     let answer = rig.post(&path, &command).await;
     answer.must_fail(200, "IOTDA.014111");
@@ -93,7 +100,7 @@ async fn messages_are_kept_shown_and_deleted() {
     assert_eq!(shown["topic"], format!("$oc/devices/{id}/sys/messages/down"));
     assert_eq!(rig.get(&path).await.must_be(200), json!({ "device_id": id, "messages": [shown] }));
     rig.post(&path, &json!({ "message": "x", "message_id": "m1" })).await.must_fail(400, "IOTDA.014121");
-    rig.post(&path, &json!({ "message": "x", "topic": "not/declared" })).await.must_fail(400, "IOTDA.009002");
+    rig.post(&path, &json!({ "message": "x", "topic": "not/declared" })).await.must_fail(404, "IOTDA.013008");
     let unkept = rig.post(&path, &json!({ "message": "x", "ttl": 0, "message_id": "m2" })).await.must_be(201);
     assert_eq!(unkept["result"]["status"], "FAILED");
     let shown = rig.get(&format!("{path}/m2")).await.must_be(200);

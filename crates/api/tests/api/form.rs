@@ -59,6 +59,43 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn bodies_together_have_bounded_memory() {
+    let settings = ApiSettings {
+        max_body: ByteSize(1024),
+        body_memory: ByteSize(2048),
+        body_timeout: Span::millis(300),
+        ..ApiSettings::default()
+    };
+    let rig = Rig::with(settings, true).await;
+    let request = |body: Body| {
+        Request::post(format!("/v5/iot/{}/apps", rig.project_id))
+            .header("x-auth-token", &rig.token)
+            .body(body)
+            .expect("a request")
+    };
+    let never = || Body::from_stream(futures_util::stream::pending::<std::io::Result<Vec<u8>>>());
+    let other = async {
+        // Both permits of 1 KB are taken by the bodies that never come: nothing but a request without a body passes.
+        rig.get("/apps").await.must_be(200);
+        rig.post("/apps", &json!({ "app_name": "a" })).await
+    };
+    let (first, second, third) = tokio::join!(rig.send(request(never())), rig.send(request(never())), other);
+    first.must_fail(400, "IOTDA.000008");
+    second.must_fail(400, "IOTDA.000008");
+    // It got its turn when the others gave up, or gave up itself at the same moment.
+    assert!([201, 503].contains(&third.status.as_u16()));
+    rig.post("/apps", &json!({ "app_name": "b" })).await.must_be(201);
+}
+
+#[tokio::test]
+async fn strangers_send_little() {
+    let rig = Rig::new().await;
+    let body = format!(r#"{{"auth":"{}"}}"#, "x".repeat(20_000)).into_bytes();
+    let headers = [("x-auth-token", "")];
+    rig.call_with(Method::POST, "//v3/auth/tokens", &headers, body).await.must_fail(413, "IOTDA.000027");
+}
+
+#[tokio::test]
 async fn headers_that_name_another_tenant_are_refused() {
     let rig = Rig::new().await;
     let instance = rig.platform.instance.id.to_string();

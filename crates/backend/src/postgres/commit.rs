@@ -58,7 +58,7 @@ statements! {
     begin = "BEGIN";
     commit = "COMMIT";
     // Waits while devices are being deleted, see the order of locks.
-    lock = "SELECT $1::int, $2::int";
+    lock = "SELECT pg_advisory_xact_lock_shared($1, $2)";
     shadows = "SELECT s.device, s.service, s.app, s.reported, s.reported_at
         FROM unnest($1::bigint[], $2::text[]) k (device, service)
         JOIN shadow s ON s.device = k.device AND s.service = k.service COLLATE \"C\"

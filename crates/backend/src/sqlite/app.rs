@@ -78,9 +78,7 @@ impl AppStore for SqliteStore {
             }
             check_name(tx.conn, &app.name, None)?;
             if app_no(tx.conn, &app.id)?.is_some() {
-                return Err(
-                    Error::new(Code::InvalidApp, format!("The resource space '{}' exists.", app.id)).into()
-                );
+                return Err(Error::new(Code::InvalidApp, format!("The resource space '{}' exists.", app.id)).into());
             }
             tx.conn
                 .prepare_cached(

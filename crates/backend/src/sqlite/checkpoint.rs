@@ -8,18 +8,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use causeway_model::{Error, Result};
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
-use super::connection::open_checkpointer;
+use super::connection::{BUSY, open_checkpointer};
 use super::error::Outcome;
 
 /// Bytes of a page; SQLite's default, which this store does not change.
 const PAGE: usize = 4096;
-/// A log so many times its usual size is cut off by force: readers are waited for.
-const FORCE: u32 = 8;
+/// Readers that come one after another without a gap keep the log from starting anew. When it has so many times its
+/// usual size, those that read are waited for, for a moment: a reader that stays (a copy being made) is not.
+const WAIT_FOR_READERS: u32 = 2;
+const MOMENT: Duration = Duration::from_millis(25);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -58,7 +61,15 @@ fn passive(conn: &Connection) -> Outcome<bool> {
     run(conn, "PRAGMA wal_checkpoint(PASSIVE)")
 }
 
-/// Carries everything over and empties the log; waits for readers.
+/// Carries everything over, waits for readers for [`MOMENT`] and makes the next commit begin the log anew.
+fn restart(conn: &Connection) -> Outcome<bool> {
+    conn.busy_timeout(MOMENT)?;
+    let complete = run(conn, "PRAGMA wal_checkpoint(RESTART)");
+    conn.busy_timeout(BUSY)?;
+    complete
+}
+
+/// Carries everything over and empties the log.
 pub(super) fn truncate(conn: &Connection) -> Outcome<bool> {
     run(conn, "PRAGMA wal_checkpoint(TRUNCATE)")
 }
@@ -66,11 +77,8 @@ pub(super) fn truncate(conn: &Connection) -> Outcome<bool> {
 impl Checkpointer {
     /// Starts the thread and watches the commits of `writer`.
     pub(super) fn start(path: &Path, writer: &mut Connection, limit: usize) -> Result<Self> {
-        let shared = Arc::new(Shared {
-            pages: AtomicU32::new(0),
-            phase: Mutex::new(Phase::Rest),
-            changed: Condvar::new(),
-        });
+        let shared =
+            Arc::new(Shared { pages: AtomicU32::new(0), phase: Mutex::new(Phase::Rest), changed: Condvar::new() });
         let told = Arc::clone(&shared);
         writer
             .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
@@ -84,13 +92,16 @@ impl Checkpointer {
             .name("store-checkpoint".into())
             .spawn(move || work(&conn, &worker))
             .map_err(|e| Error::unavailable(format_args!("cannot start a thread: {e}")))?;
-        let limit = u32::try_from(limit / PAGE).unwrap_or(u32::MAX / FORCE).clamp(64, u32::MAX / FORCE);
+        let limit = u32::try_from(limit / PAGE).unwrap_or(u32::MAX).max(64);
         Ok(Self { shared, thread: Some(thread), limit, begin_at: limit })
     }
 
     /// Called by the writer between transactions.
     pub(super) fn tick(&mut self, conn: &Connection) {
         let pages = self.shared.pages.load(Ordering::Relaxed);
+        if pages < self.limit {
+            self.begin_at = self.limit;
+        }
         let mut phase = self.shared.phase.lock();
         match *phase {
             Phase::Rest if pages >= self.begin_at => {
@@ -101,14 +112,12 @@ impl Checkpointer {
             Phase::Remainder => {
                 *phase = Phase::Rest;
                 drop(phase);
-                let far = pages >= self.limit.saturating_mul(FORCE);
-                let complete = if far { truncate(conn) } else { passive(conn) };
-                let complete = complete.unwrap_or_else(|error| {
+                let far = pages >= self.limit.saturating_mul(WAIT_FOR_READERS);
+                if let Err(error) = if far { restart(conn) } else { passive(conn) } {
                     tracing::warn!(%error, "the write-ahead log could not be carried over");
-                    false
-                });
-                // A reader still needs the log: not again at once.
-                self.begin_at = if complete { self.limit } else { pages.saturating_add(self.limit / 2) };
+                }
+                // Should a reader still need the log, then not again at once.
+                self.begin_at = pages.saturating_add(self.limit / 4);
             }
             _ => {}
         }

@@ -13,11 +13,14 @@ use super::error::Outcome;
 /// Statements kept prepared on each connection.
 const STATEMENTS: usize = 96;
 
+/// How long the connections that write wait for a lock. Only another program can hold one.
+pub(super) const BUSY: Duration = Duration::from_millis(500);
+
 /// Opens the connection that writes and sets how the file is written.
 pub(super) fn open_writer(path: &Path, cache: usize, wal_limit: usize) -> Outcome<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
-    conn.busy_timeout(Duration::from_millis(500))?;
+    conn.busy_timeout(BUSY)?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     // What was acknowledged survives a loss of power, not only of the process.
     conn.pragma_update(None, "synchronous", "FULL")?;
@@ -48,7 +51,7 @@ pub(super) fn open_reader(path: &Path, cache: usize) -> Outcome<Connection> {
 pub(super) fn open_checkpointer(path: &Path) -> Outcome<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
-    conn.busy_timeout(Duration::from_millis(500))?;
+    conn.busy_timeout(BUSY)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(conn)
@@ -82,9 +85,7 @@ pub(super) fn lock(path: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             Err(Error::unavailable(format_args!("{} is in use by another process", path.display())))
         }
-        Err(TryLockError::Error(e)) => {
-            Err(Error::unavailable(format_args!("cannot lock {}: {e}", beside.display())))
-        }
+        Err(TryLockError::Error(e)) => Err(Error::unavailable(format_args!("cannot lock {}: {e}", beside.display()))),
     }
 }
 

@@ -159,8 +159,9 @@ impl HistoryStore for SqliteStore {
 
 /// The next devices whose oldest report is older than `before`.
 fn devices_with_older(conn: &Connection, after: i64, before: Timestamp) -> Outcome<Vec<DeviceNo>> {
-    let mut next =
-        conn.prepare_cached("SELECT device, event_time FROM history WHERE device > ?1 ORDER BY device, event_time LIMIT 1")?;
+    let mut next = conn.prepare_cached(
+        "SELECT device, event_time FROM history WHERE device > ?1 ORDER BY device, event_time LIMIT 1",
+    )?;
     let mut found = Vec::new();
     let mut at = after;
     while found.len() < TRIM_DEVICES {

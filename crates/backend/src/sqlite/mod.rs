@@ -151,7 +151,7 @@ impl SqliteStore {
         F: FnOnce(&mut Tx<'_>) -> Outcome<T> + Send + 'static,
     {
         let _permit = self.queue.registry_permit().await?;
-        let (work, answer): (_, oneshot::Receiver<_>) = Work::new(work);
+        let (work, answer): (_, oneshot::Receiver<_>) = Work::prepare(work);
         self.queue.push_registry(work);
         answer.await.map_err(|_| Error::unavailable("the store is closed"))?
     }

@@ -46,8 +46,8 @@ fn read_product(row: &Row<'_>) -> Outcome<Product> {
 fn read_products(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Outcome<Vec<Product>> {
     let mut statement = conn.prepare_cached(sql)?;
     let mut products = statement.query_and_then(params, read_product)?.collect::<Outcome<Vec<_>>>()?;
-    let mut topics = conn
-        .prepare_cached("SELECT id, topic, may, description FROM product_topic WHERE product = ?1 ORDER BY no")?;
+    let mut topics =
+        conn.prepare_cached("SELECT id, topic, may, description FROM product_topic WHERE product = ?1 ORDER BY no")?;
     for product in &mut products {
         product.topics = topics
             .query_and_then([product.no.0], |row| {
@@ -103,10 +103,8 @@ impl ProductStore for SqliteStore {
             for topic in &product.topics {
                 insert_topic(tx.conn, product.no, topic)?;
             }
-            product.app_name = tx
-                .conn
-                .prepare_cached("SELECT name FROM app WHERE no = ?1")?
-                .query_row([app], |row| row.get(0))?;
+            product.app_name =
+                tx.conn.prepare_cached("SELECT name FROM app WHERE no = ?1")?.query_row([app], |row| row.get(0))?;
             Ok(product)
         })
         .await
@@ -150,10 +148,7 @@ impl ProductStore for SqliteStore {
                 .prepare_cached(&format!("SELECT count(*) FROM product p{clause}"))?
                 .query_row(params_from_iter(&values), |row| row.get(0))?;
             values.extend([page.marker.0, i64::from(page.limit), i64::from(page.offset)].map(Value::from));
-            let sql = format!(
-                concat!(product_sql!("{}"), " AND p.no < ? ORDER BY p.no DESC LIMIT ? OFFSET ?"),
-                clause
-            );
+            let sql = format!(concat!(product_sql!("{}"), " AND p.no < ? ORDER BY p.no DESC LIMIT ? OFFSET ?"), clause);
             let items = read_products(conn, &sql, params_from_iter(&values))?;
             let marker = items.last().map_or(page.marker, |p| p.no);
             Ok(Page { items, count: u64::try_from(count).unwrap_or(0), marker })
@@ -209,9 +204,11 @@ impl ProductStore for SqliteStore {
                 .prepare_cached("SELECT count(*), max(topic = ?2) FROM product_topic WHERE product = ?1")?
                 .query_row(params![product.0, topic.topic], |row| Ok((row.get(0)?, row.get(1)?)))?;
             if same == Some(true) {
-                return Err(
-                    Error::new(Code::CustomTopicLimit, format!("The topic '{}' is declared already.", topic.topic)).into()
-                );
+                return Err(Error::new(
+                    Code::CustomTopicLimit,
+                    format!("The topic '{}' is declared already.", topic.topic),
+                )
+                .into());
             }
             if count >= i64::from(limit) {
                 return Err(Error::new(

@@ -21,10 +21,8 @@ pub(super) fn slice(conn: &Connection, rows: usize) -> Outcome<bool> {
             )?
             .execute([no, limit])?
         } else {
-            conn.prepare_cached(
-                "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE target = ?1 LIMIT ?2)",
-            )?
-            .execute([no, limit])?
+            conn.prepare_cached("DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE target = ?1 LIMIT ?2)")?
+                .execute([no, limit])?
         };
         if removed < left {
             conn.prepare_cached("DELETE FROM purge WHERE kind = ?1 AND no = ?2")?.execute(params![kind, no])?;

@@ -30,10 +30,8 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::unavailable("the store is closed"))?;
+        let permit =
+            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::unavailable("the store is closed"))?;
         let idle = Arc::clone(&self.idle);
         let open = {
             let (path, cache) = (self.path.clone(), self.cache);

@@ -76,9 +76,7 @@ impl ShadowStore for SqliteStore {
             let mut statement = conn.prepare_cached(shadow_sql!(" ORDER BY service_id"))?;
             let stored = statement.query_and_then([device.0], read_shadow)?.collect::<Outcome<Vec<_>>>()?;
             // Memory may still hold reports of a device that is gone.
-            if !patches.is_empty()
-                && !conn.prepare_cached("SELECT 1 FROM device WHERE no = ?1")?.exists([device.0])?
-            {
+            if !patches.is_empty() && !conn.prepare_cached("SELECT 1 FROM device WHERE no = ?1")?.exists([device.0])? {
                 return Ok(Vec::new());
             }
             let mut shadows = lay(stored, &patches);

@@ -57,7 +57,8 @@ where
     T: Send + 'static,
     F: FnOnce(&mut Tx<'_>) -> Outcome<T> + Send + 'static,
 {
-    pub(super) fn new(run: F) -> (Box<dyn RegistryWork>, oneshot::Receiver<Result<T, Error>>) {
+    /// The work for the queue, and where its answer will be.
+    pub(super) fn prepare(run: F) -> (Box<dyn RegistryWork>, oneshot::Receiver<Result<T, Error>>) {
         let (reply, answer) = oneshot::channel();
         (Box::new(Self { run: Some(run), result: None, reply }), answer)
     }

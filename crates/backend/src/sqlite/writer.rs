@@ -34,6 +34,8 @@ const IDLE_SLICE: usize = 8192;
 const IDLE_SLICE_TIME: Duration = Duration::from_millis(10);
 /// One commit in so many purges while there is traffic.
 const PURGE_EVERY: u64 = 16;
+/// Background work that failed is tried again after so long.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Rows purged at once.
 const PURGE_ROWS: usize = 1000;
 
@@ -71,6 +73,8 @@ pub(super) struct State {
     /// Who waits until so many tables are carried over.
     flushes: Vec<(u64, oneshot::Sender<()>)>,
     commits: u64,
+    /// After a failure, background work alone waits until then.
+    pause_until: Option<Instant>,
 }
 
 /// What a transaction did besides.
@@ -118,7 +122,7 @@ impl Writer {
         }
         let awaited = self.state.frozen + 1;
         self.state.flushes.extend(batch.flushes.drain(..).map(|flush| (awaited, flush)));
-        if !batch.is_empty() || self.has_background() {
+        if !batch.is_empty() || self.background() == Some(None) {
             self.commit(batch);
         }
         self.freeze_when_due();
@@ -126,16 +130,21 @@ impl Writer {
         true
     }
 
-    fn has_background(&self) -> bool {
-        self.purging || self.memory.read().frozen.is_some()
+    /// When there is something to carry over or to purge: whether it must wait after a failure, and until when.
+    fn background(&self) -> Option<Option<Instant>> {
+        let pending = self.purging || self.memory.read().frozen.is_some();
+        pending.then(|| self.state.pause_until.filter(|until| Instant::now() < *until))
     }
 
     fn idle(&self) -> Idle {
-        let memory = self.memory.read();
-        if memory.frozen.is_some() || self.purging {
-            return Idle::No;
+        match self.background() {
+            Some(None) => Idle::No,
+            Some(Some(until)) => Idle::Until(until),
+            None => {
+                let started = self.memory.read().active.started();
+                started.map_or(Idle::Forever, |started| Idle::Until(started + self.max_age))
+            }
         }
-        memory.active.started().map_or(Idle::Forever, |started| Idle::Until(started + self.max_age))
     }
 
     /// Everything is carried over and the log emptied, so that the next start has nothing to do.
@@ -172,10 +181,7 @@ impl Writer {
                 let error = Error::from(failure);
                 tracing::error!(?error, units, "a transaction failed");
                 self.rolled_back(seq_before);
-                if units == 0 && batch.registry.is_empty() {
-                    // Background work alone: not at once again.
-                    std::thread::sleep(Duration::from_millis(200));
-                }
+                self.state.pause_until = Some(Instant::now() + PAUSE);
                 Err(error)
             }
         };
@@ -253,7 +259,9 @@ impl Writer {
         let (reports, latest) = (block.len(), block.latest());
         let first_seq = self.last_seq + 1 - i64::from(reports);
         self.conn
-            .prepare_cached("INSERT INTO block (first_seq, instance, reports, latest, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .prepare_cached(
+                "INSERT INTO block (first_seq, instance, reports, latest, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
             .execute(params![first_seq, INSTANCE, reports, latest, block.body()])?;
         block.clear();
         Ok(())
@@ -287,13 +295,8 @@ impl Writer {
     fn registry(&mut self, work: &mut dyn RegistryWork, effects: &mut Vec<Effect>) -> Outcome<()> {
         self.conn.prepare_cached("SAVEPOINT work")?.execute([])?;
         let kept = effects.len();
-        let mut tx = Tx {
-            conn: &self.conn,
-            memory: &self.memory,
-            last_seq: self.last_seq,
-            outbox: &mut self.outbox,
-            effects,
-        };
+        let mut tx =
+            Tx { conn: &self.conn, memory: &self.memory, last_seq: self.last_seq, outbox: &mut self.outbox, effects };
         if !work.run(&mut tx) {
             effects.truncate(kept);
             self.outbox.forget_targets();

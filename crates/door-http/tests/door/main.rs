@@ -86,6 +86,17 @@ async fn a_token_ends_at_once_however_it_ends() {
 }
 
 #[tokio::test]
+async fn a_space_that_goes_ends_the_tokens_of_its_devices() {
+    let mut rig = rig().await;
+    let space = rig.use_new_space().await;
+    let device = rig.device("d", None).await;
+    let token = rig.login(&device).await;
+    assert_eq!(rig.report(&device, &token, 1).await.status, 200);
+    rig.platform.delete_app(&space).await.expect("deleted");
+    rig.report(&device, &token, 2).await.must_be(403, "IOTDA.000004");
+}
+
+#[tokio::test]
 async fn gateways_speak_for_their_own_and_for_fifty() {
     let rig = rig().await;
     let gateway = rig.device("g", None).await;

@@ -8,7 +8,7 @@ use causeway_door_http::{HttpDoorSettings, serve};
 use causeway_model::product::Strictness;
 use causeway_model::registry::Device;
 use causeway_model::shadow::ServiceShadow;
-use causeway_model::{DeviceId, NodeId, ProductId};
+use causeway_model::{AppId, DeviceId, NodeId, ProductId};
 use causeway_platform::Platform;
 use causeway_platform::clock::Clock;
 use causeway_platform::device::{NewDevice, NewDeviceAuth};
@@ -66,20 +66,15 @@ impl Rig {
         let port = listener.local_addr().expect("bound").port();
         let stop = CancellationToken::new();
         let served = tokio::spawn(serve(platform.clone(), settings, listener, Arc::new(tls), stop.clone()));
-        let product = NewProduct {
-            id: None,
-            app_id: None,
-            name: "any".to_owned(),
-            device_type: "any".to_owned(),
-            protocol_type: "HTTP".to_owned(),
-            data_format: "json".to_owned(),
-            manufacturer_name: None,
-            industry: None,
-            description: None,
-            services: Vec::new(),
-        };
-        let product = platform.create_product(product).await.expect("a product").id;
+        let product = product(&platform, None).await;
         Self { platform, stop, served, port, authority, product, _folder: folder }
+    }
+
+    /// Further devices are in a new space.
+    pub(crate) async fn use_new_space(&mut self) -> AppId {
+        let space = self.platform.create_app("new").await.expect("a space").id;
+        self.product = product(&self.platform, Some(space.clone())).await;
+        space
     }
 
     /// Registers a device with [`SECRET`].
@@ -141,6 +136,22 @@ impl Rig {
         let body = format!(r#"{{"services":[{{"service_id":"s","properties":{{"v":{value}}}}}]}}"#);
         self.post(&report_path(device), token, &body).await
     }
+}
+
+async fn product(platform: &Platform, app_id: Option<AppId>) -> ProductId {
+    let product = NewProduct {
+        id: None,
+        app_id,
+        name: "any".to_owned(),
+        device_type: "any".to_owned(),
+        protocol_type: "HTTP".to_owned(),
+        data_format: "json".to_owned(),
+        manufacturer_name: None,
+        industry: None,
+        description: None,
+        services: Vec::new(),
+    };
+    platform.create_product(product).await.expect("a product").id
 }
 
 pub(crate) fn report_path(device: &Device) -> String {

@@ -1,6 +1,7 @@
 //! Reading, changing, freezing and deleting devices (002 §3.4).
 
 use causeway_model::registry::{Device, DeviceFilter, Page, PageRequest};
+use causeway_model::status::StatusEvent;
 use causeway_model::{Code, DeviceId, Error, Result};
 
 use super::CredentialSlot;
@@ -110,6 +111,11 @@ impl Platform {
         if !self.store.set_frozen(device.no, frozen).await? {
             return Err(not_found(id));
         }
+        if frozen && let Some(context) = self.context_of(device.clone()).await? {
+            // Its connection is cut now; there is nothing to wait a minute for.
+            self.departures.forget(id);
+            self.change_status(&context, device.connection, StatusEvent::Gone).await?;
+        }
         self.bus.announce(Changed::Device(id.clone())).await;
         Ok(())
     }
@@ -130,8 +136,11 @@ impl Platform {
         if !self.store.set_secret(device.no, slot, &self.secrets.seal(secret.as_bytes())).await? {
             return Err(not_found(id));
         }
-        if force_disconnect && let Some(entry) = self.directory.get(id.as_str()) {
-            entry.link.close(CloseReason::SecretReset);
+        if force_disconnect {
+            self.end_device_tokens(&device).await?;
+            if let Some(entry) = self.directory.get(id.as_str()) {
+                entry.link.close(CloseReason::SecretReset);
+            }
         }
         Ok(secret)
     }

@@ -34,8 +34,8 @@ impl Platform {
     /// `message.send_wait`.
     ///
     /// # Errors
-    /// [`Code::DeviceNotFound`]; [`Code::MessageExists`]; [`Code::NoSuchModel`] when the product does not declare the
-    /// topic for subscription.
+    /// [`Code::DeviceNotFound`]; [`Code::MessageExists`]; [`Code::CustomTopicNotFound`] when the product does not
+    /// declare the topic for subscription.
     pub async fn create_message(&self, id: &DeviceId, new: NewMessage) -> Result<DeviceMessage> {
         let device = self.device(id).await?;
         let Some(context) = self.context_of(device.clone()).await? else {
@@ -45,7 +45,7 @@ impl Platform {
             let product = context.product.current();
             if !product.topics.iter().any(|t| t.topic == *topic && t.right.may_subscribe()) {
                 return Err(Error::new(
-                    Code::NoSuchModel,
+                    Code::CustomTopicNotFound,
                     format!("The product declares no custom topic '{topic}' that devices may subscribe to."),
                 ));
             }

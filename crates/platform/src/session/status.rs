@@ -72,8 +72,10 @@ impl Platform {
     pub(crate) async fn mark_offline(&self) -> Result<()> {
         let before = self.clock.now().plus_ms(-self.settings.device.offline_delay.as_millis());
         for context in self.departures.due(before) {
-            if self.directory.get(context.id.as_str()).is_none() {
-                self.change_status(&context, DeviceStatus::Online, StatusEvent::Gone).await?;
+            if self.directory.get(context.id.as_str()).is_none()
+                && let Some(device) = self.store.device_by_no(context.no).await?
+            {
+                self.change_status(&context, device.connection, StatusEvent::Gone).await?;
             }
         }
         Ok(())

@@ -6,13 +6,13 @@ use std::path::Path;
 use causeway_model::DeviceNo;
 use causeway_model::Timestamp;
 use causeway_model::shadow::ServiceShadow;
-use causeway_platform::history::HistoryStore;
-use causeway_platform::instance::InstanceStore;
-use causeway_platform::shadow::{DesiredPatch, ShadowStore};
-use causeway_platform::uplink::UplinkStore;
 use causeway_platform::app::AppStore;
 use causeway_platform::device::DeviceStore;
+use causeway_platform::history::HistoryStore;
+use causeway_platform::instance::InstanceStore;
 use causeway_platform::product::ProductStore;
+use causeway_platform::shadow::{DesiredPatch, ShadowStore};
+use causeway_platform::uplink::UplinkStore;
 
 use super::super::writer::Writer;
 use super::*;

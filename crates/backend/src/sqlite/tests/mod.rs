@@ -72,13 +72,7 @@ fn device_named(product: &Product, name: &str) -> Device {
 }
 
 fn app_named(name: &str) -> App {
-    App {
-        no: RecordNo(0),
-        id: AppId::trusted(name),
-        name: name.into(),
-        created_at: Timestamp(1),
-        is_default: false,
-    }
+    App { no: RecordNo(0), id: AppId::trusted(name), name: name.into(), created_at: Timestamp(1), is_default: false }
 }
 
 fn product_named(app: &App, name: &str) -> Product {

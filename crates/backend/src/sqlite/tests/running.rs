@@ -87,7 +87,8 @@ async fn deleting_leaves_nothing_behind_for_readers_or_on_disk() {
     // Rows of the device are still in memory, so that they would come back if it were not for the look-up.
     assert!(store.history(&everything(devices[0].no)).await.expect("history").is_empty());
     assert!(store.shadow(devices[0].no).await.expect("shadow").is_empty());
-    commit(&store, vec![report(devices[0].no, "s", r#"{"a":1}"#, 1), report(devices[1].no, "s", r#"{"a":2}"#, 1)]).await;
+    commit(&store, vec![report(devices[0].no, "s", r#"{"a":1}"#, 1), report(devices[1].no, "s", r#"{"a":2}"#, 1)])
+        .await;
     assert!(store.history(&everything(devices[0].no)).await.expect("history").is_empty());
     assert_eq!(store.history(&everything(devices[1].no)).await.expect("history").len(), 201);
     assert!(store.delete_app(&AppId::trusted("app")).await.expect("deleted"));
@@ -108,8 +109,7 @@ async fn deleting_leaves_nothing_behind_for_readers_or_on_disk() {
     store.close().await;
     let conn = rusqlite::Connection::open(store.path()).expect("file");
     for table in ["history", "shadow", "shadow_reset", "device", "product", "purge"] {
-        let rows: i64 =
-            conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect("count");
+        let rows: i64 = conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect("count");
         assert_eq!(rows, 0, "{table}");
     }
 }
@@ -163,7 +163,8 @@ async fn readers_see_every_committed_report_while_tables_change() {
                 assert!(times.len() >= seen, "nothing is lost");
                 seen = times.len();
                 let shadow = store.shadow(device).await.expect("shadow");
-                let value = shadow.first().and_then(|s| s.reported.as_ref()?.properties.get("n")?.parse::<usize>().ok());
+                let value =
+                    shadow.first().and_then(|s| s.reported.as_ref()?.properties.get("n")?.parse::<usize>().ok());
                 assert!(value.map_or(0, |v| v + 1) >= seen, "the shadow is as new as the history");
             }
         })

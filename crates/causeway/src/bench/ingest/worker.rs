@@ -182,7 +182,7 @@ impl Worker {
                 }
             }
             if self.plan.rate.is_none() {
-                std::thread::sleep(pause);
+                gather(pause);
             }
             let timeout = self.timeout(phase);
             if let Err(error) = self.poll.poll(&mut events, Some(timeout))
@@ -348,6 +348,14 @@ impl Worker {
             sent += 1;
         }
         self.shared.sent.fetch_add(sent, Ordering::Relaxed);
+    }
+}
+
+/// Lets acknowledgements gather.
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, whose purpose is to sleep through single answers")]
+fn gather(pause: Duration) {
+    if !pause.is_zero() {
+        std::thread::sleep(pause);
     }
 }
 
