@@ -37,7 +37,8 @@ causeway_model::settings! {
         cache: ByteSize = ByteSize(16 << 20),
         /// Connections that read (SQLite) or serve registry and reads (PostgreSQL).
         connections: u32 = 4,
-        /// Reports not yet indexed may take so much memory (SQLite). Twice as much is held while they are indexed.
+        /// Index entries of reports not yet in the database's index may take so much memory, the merged shadows of the
+        /// devices that sent them up to four times as much (SQLite). Twice that is held while they are carried over.
         unindexed: ByteSize = ByteSize(16 << 20),
         /// Reports are indexed at the latest after so long (SQLite). Longer is cheaper; it lengthens the start after a
         /// crash.

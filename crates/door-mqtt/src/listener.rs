@@ -125,10 +125,11 @@ async fn accept(
             }
             continue;
         }
-        let opening = open(door.clone(), socket, layers.clone(), number, stop.clone());
+        // Boxed before the task takes it: it is large and short-lived, the task is as large as what it holds inline and
+        // lives as long as the connection.
+        let opening = Box::pin(open(door.clone(), socket, layers.clone(), number, stop.clone()));
         connections.spawn(async move {
-            // Boxed: it is large and short-lived, the connection is small and long-lived.
-            if let Some(connection) = Box::pin(opening).await {
+            if let Some(connection) = opening.await {
                 connection.run().await;
             }
         });

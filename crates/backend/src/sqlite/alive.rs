@@ -46,9 +46,4 @@ impl Alive {
             *word &= !(1 << (device % 64));
         }
     }
-
-    /// Some devices were deleted: all are looked up anew.
-    pub(super) fn clear(&mut self) {
-        self.bits.clear();
-    }
 }

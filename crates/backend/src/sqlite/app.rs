@@ -7,8 +7,12 @@ use causeway_platform::app::AppStore;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Outcome;
-use super::transaction::Effect;
+use super::device::delete_device;
+use super::transaction::{Effect, Tx};
 use super::{INSTANCE, SqliteStore};
+
+/// Devices deleted in one transaction.
+const SLICE: i64 = 500;
 
 /// The number of a space.
 pub(super) fn app_no(conn: &Connection, id: &AppId) -> Outcome<Option<i64>> {
@@ -117,23 +121,40 @@ impl AppStore for SqliteStore {
     }
 
     async fn delete_app(&self, id: &AppId) -> Result<bool> {
-        let id = id.clone();
-        self.write(move |tx| {
-            let Some(no) = app_no(tx.conn, &id)? else { return Ok(false) };
-            for sql in [
-                "INSERT OR IGNORE INTO purge (kind, no, instance) SELECT 'history', no, instance FROM device WHERE app = ?1",
-                "INSERT OR IGNORE INTO purge (kind, no, instance) SELECT 'outbox', no, instance FROM push_target WHERE app = ?1",
-                // Shadows, messages, sessions, retained messages and tokens go with their device.
-                "DELETE FROM device WHERE app = ?1",
-                // Products, topics and the push target go with the space.
-                "DELETE FROM app WHERE no = ?1",
-            ] {
-                tx.conn.prepare_cached(sql)?.execute([no])?;
+        // Many devices go in slices, so that commits are not held up for seconds. A crash in between leaves a space with
+        // fewer devices; nobody was told that it is gone, and deleting it again ends it.
+        loop {
+            let id = id.clone();
+            let more = self.write(move |tx| delete_slice(tx, &id)).await?;
+            match more {
+                None => return Ok(false),
+                Some(true) => {}
+                Some(false) => return Ok(true),
             }
-            tx.outbox.forget_targets();
-            tx.effects.extend([Effect::DevicesGone, Effect::Purge]);
-            Ok(true)
-        })
-        .await
+        }
     }
+}
+
+/// Deletes some devices of a space, or the space with the last of them. Says whether there are more; `None` when there
+/// is no such space.
+fn delete_slice(tx: &mut Tx<'_>, id: &AppId) -> Outcome<Option<bool>> {
+    let Some(app) = app_no(tx.conn, id)? else { return Ok(None) };
+    let mut read = tx.conn.prepare_cached("SELECT no FROM device WHERE app = ?1 LIMIT ?2")?;
+    let devices: Vec<i64> = read.query_map([app, SLICE], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for device in &devices {
+        delete_device(tx, *device)?;
+    }
+    if devices.len() as i64 == SLICE {
+        return Ok(Some(true));
+    }
+    for sql in [
+        "INSERT OR IGNORE INTO purge (kind, no, instance) SELECT 'outbox', no, instance FROM push_target WHERE app = ?1",
+        // Products, topics and the push target go with the space.
+        "DELETE FROM app WHERE no = ?1",
+    ] {
+        tx.conn.prepare_cached(sql)?.execute([app])?;
+    }
+    tx.outbox.forget_targets();
+    tx.effects.push(Effect::Purge);
+    Ok(Some(false))
 }

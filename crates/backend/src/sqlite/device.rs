@@ -13,7 +13,7 @@ use super::app::require_app;
 use super::error::Outcome;
 use super::product::require_product;
 use super::session::require_device;
-use super::transaction::Effect;
+use super::transaction::{Effect, Tx};
 use super::{INSTANCE, SqliteStore, shadow};
 use crate::rows;
 
@@ -145,6 +145,18 @@ fn insert(conn: &Connection, device: &Device) -> Outcome<DeviceNo> {
     Ok(DeviceNo(conn.last_insert_rowid()))
 }
 
+/// Deletes a device; its shadow, messages, session, retained messages and tokens go with it. False when it is not there.
+pub(super) fn delete_device(tx: &mut Tx<'_>, no: i64) -> Outcome<bool> {
+    if tx.conn.prepare_cached("DELETE FROM device WHERE no = ?1")?.execute([no])? == 0 {
+        return Ok(false);
+    }
+    tx.conn
+        .prepare_cached("INSERT OR IGNORE INTO purge (kind, no, instance) VALUES ('history', ?1, ?2)")?
+        .execute([no, INSTANCE])?;
+    tx.effects.extend([Effect::DeviceGone(no), Effect::Purge]);
+    Ok(true)
+}
+
 /// The conditions of a filter on `device d`, made of constant pieces, and their values.
 fn conditions(filter: &DeviceFilter) -> (String, Vec<Value>) {
     let mut clause = String::from("d.instance = ?");
@@ -272,15 +284,7 @@ impl DeviceStore for SqliteStore {
                 )
                 .into());
             }
-            // Its shadow, messages, session, retained messages and tokens go with it.
-            if tx.conn.prepare_cached("DELETE FROM device WHERE no = ?1")?.execute([no.0])? == 0 {
-                return Ok(false);
-            }
-            tx.conn
-                .prepare_cached("INSERT OR IGNORE INTO purge (kind, no, instance) VALUES ('history', ?1, ?2)")?
-                .execute([no.0, INSTANCE])?;
-            tx.effects.extend([Effect::DeviceGone(no.0), Effect::Purge]);
-            Ok(true)
+            delete_device(tx, no.0)
         })
         .await
     }

@@ -212,7 +212,7 @@ impl SqliteStore {
                 .write(move |tx| {
                     let mut delete = tx.conn.prepare_cached(
                         "DELETE FROM block WHERE first_seq IN (SELECT first_seq FROM block WHERE latest < ?1 \
-                         AND first_seq <= (SELECT indexed_seq FROM progress) LIMIT 100)",
+                         AND first_seq <= (SELECT indexed_seq FROM progress) LIMIT 500)",
                     )?;
                     Ok(delete.execute([before.0])?)
                 })

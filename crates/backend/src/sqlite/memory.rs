@@ -15,6 +15,8 @@ use causeway_model::properties::PropertyObject;
 use causeway_model::shadow::{ServiceShadow, ShadowSide};
 use causeway_platform::uplink::ReportRow;
 
+/// See [`Table::fill`].
+const PATCHES: usize = 4;
 /// Marks the end of a device's chain of reports.
 const NONE: u32 = u32::MAX;
 
@@ -217,11 +219,12 @@ impl Table {
         self.last_seq
     }
 
-    /// Memory held, about.
-    pub(super) fn bytes(&self) -> usize {
-        self.entries.len() * size_of::<Entry>()
-            + self.devices.len() * (size_of::<Reports>() + 16 + size_of::<Patch>())
-            + self.patch_bytes
+    /// The part of `limit` bytes that it takes; merged shadows may take [`PATCHES`] times as much again, because how
+    /// many there are is a matter of how many devices report, not of how much they report.
+    fn fill(&self, limit: usize) -> f64 {
+        let index = self.entries.len() * size_of::<Entry>() + self.devices.len() * size_of::<Reports>();
+        let fill = |bytes: usize, limit: usize| bytes as f64 / limit.max(1) as f64;
+        fill(index, limit).max(fill(self.patch_bytes, limit.saturating_mul(PATCHES)))
     }
 
     fn push(&mut self, mut entry: Entry, row: Option<ReportRow>) {
@@ -284,7 +287,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// `limit`: bytes that one table may take.
+    /// `limit`: bytes that the index entries of one table may take, see [`Table::fill`].
     pub(super) fn new(limit: usize) -> Self {
         Self { limit, active: Table::new(limit), frozen: None }
     }
@@ -297,9 +300,18 @@ impl Memory {
         self.active.push(entry, row);
     }
 
-    /// Bytes until the growing table is full.
-    pub(super) fn free_bytes(&self) -> usize {
-        self.limit.saturating_sub(self.active.bytes())
+    /// Whether the growing table has all the memory that it may take.
+    pub(super) fn is_full(&self) -> bool {
+        self.active.fill(self.limit) >= 1.0
+    }
+
+    /// About so many reports fit into the growing table still.
+    pub(super) fn room(&self) -> usize {
+        let fill = self.active.fill(self.limit);
+        if fill < 0.01 {
+            return self.limit / size_of::<Entry>();
+        }
+        (self.active.len() as f64 * (1.0 - fill).max(0.0) / fill) as usize
     }
 
     /// Starts a new growing table. The one before must have been carried over.

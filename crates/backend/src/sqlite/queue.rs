@@ -134,7 +134,8 @@ impl Queue {
         }
         state.submissions.push_back(Submission { units, reply, permits });
         let full = before < GATHER_UNITS && state.units >= GATHER_UNITS;
-        let wake = state.idle || full;
+        // One call wakes the writer, not each until it runs.
+        let wake = std::mem::take(&mut state.idle) || full;
         drop(state);
         if wake {
             self.ready.notify_one();
@@ -156,7 +157,7 @@ impl Queue {
             return;
         }
         state.registry.push(work);
-        let wake = state.idle;
+        let wake = std::mem::take(&mut state.idle);
         drop(state);
         if wake {
             self.ready.notify_one();

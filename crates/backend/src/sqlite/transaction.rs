@@ -18,8 +18,6 @@ use super::memory::Memory;
 pub(super) enum Effect {
     /// Units of this device are void from now on.
     DeviceGone(i64),
-    /// Many devices went: none is known to be there.
-    DevicesGone,
     /// Reports up to here no longer count for the device's shadow.
     ShadowGone(i64),
     /// There are rows to purge in the background.

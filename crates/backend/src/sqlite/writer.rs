@@ -315,9 +315,9 @@ impl Writer {
         let (quota, deadline) = if quiet {
             (IDLE_SLICE, Some(Instant::now() + IDLE_SLICE_TIME))
         } else {
-            let room = memory.free_bytes() / size_of::<Entry>() / 2;
-            let left = self.state.fold.left(frozen);
-            let pace = units.saturating_mul(left) / room.max(1);
+            let room = memory.room();
+            // A quarter faster than needed.
+            let pace = units.saturating_mul(self.state.fold.left(frozen)) / room.max(1) * 5 / 4;
             let hurry = if self.state.flushes.is_empty() { self.slice } else { IDLE_SLICE };
             (if room == 0 { usize::MAX } else { pace.max(hurry) }, None)
         };
@@ -351,7 +351,6 @@ impl Writer {
             for effect in &done.effects {
                 match *effect {
                     Effect::DeviceGone(device) => self.state.alive.remove(device),
-                    Effect::DevicesGone => self.state.alive.clear(),
                     Effect::ShadowGone(device) => memory.forget_shadow(device),
                     Effect::Purge => {}
                 }
@@ -398,7 +397,7 @@ impl Writer {
         let (full, due) = {
             let memory = self.memory.read();
             let old = memory.active.started().is_some_and(|at| at.elapsed() >= self.max_age);
-            let full = memory.free_bytes() == 0;
+            let full = memory.is_full();
             let due = !memory.active.is_empty() && (old || full || !self.state.flushes.is_empty());
             (full, due && (memory.frozen.is_none() || full))
         };

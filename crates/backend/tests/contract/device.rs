@@ -159,6 +159,18 @@ fn whole_history(device: DeviceNo) -> HistoryQuery {
     }
 }
 
+pub(crate) async fn a_long_history_is_gone_at_once(place: Arc<Place>) {
+    let store = place.open().await;
+    let device = seed_device(&*store).await;
+    for part in 0..20 {
+        commit(&*store, (0..1000).map(|i| report(device.no, "s", r#"{"a":1}"#, part * 1000 + i)).collect()).await;
+    }
+    let newest = HistoryQuery { descending: true, limit: 1, ..whole_history(device.no) };
+    assert_eq!(store.history(&newest).await.expect("history").len(), 1);
+    assert!(store.delete_device(device.no).await.expect("an answer"));
+    assert_eq!(store.history(&newest).await.expect("history"), []);
+}
+
 pub(crate) async fn a_gateway_with_children_stays(place: Arc<Place>) {
     let store = place.open().await;
     let (_, product) = seed(&*store).await;

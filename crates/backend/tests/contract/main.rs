@@ -74,6 +74,7 @@ contract! {
         updating_sets_what_it_may,
         secrets_and_freezing,
         deleting_takes_everything_along,
+        a_long_history_is_gone_at_once,
         a_gateway_with_children_stays,
         numbers_are_never_used_again,
         overdue_devices,

@@ -31,6 +31,7 @@ postgres_tests! {
     nodes_make_the_same_services_at_once,
     another_node_sees_new_deliveries,
     deleting_beside_another_nodes_reports,
+    the_history_of_deleted_devices_is_removed,
     a_lost_connection_fails_the_tickets_and_is_made_anew,
     a_server_that_is_away_is_unavailable,
     tls_is_refused_clearly,
@@ -132,6 +133,34 @@ async fn deleting_beside_another_nodes_reports(place: Arc<Place>) {
         assert!(node.delete_device(no).await.expect("an answer"));
         reports.await.expect("reports of a deleted device are void, not errors");
         assert_eq!(other.shadow(no).await.expect("a shadow"), []);
+    }
+}
+
+async fn the_history_of_deleted_devices_is_removed(place: Arc<Place>) {
+    let store = place.open().await;
+    let (_, product) = seed(&*store).await;
+    let stays = add_device(&*store, &product, "stays").await.no;
+    commit(&*store, vec![report(stays, "s", r#"{"a":1}"#, 0)]).await;
+    // Left behind by a node that stopped after deleting.
+    let orphans = "INSERT INTO history_purge (device, instance, app) VALUES (4711, 1, 1);
+        INSERT INTO history (device, event_time, arrival, app, instance, service, properties)
+        SELECT 4711, i, i, 1, 1, 's', '{}' FROM generate_series(1, 12000) i";
+    cluster::execute(place.url(), orphans).await;
+    let node = place.open().await;
+    // And deleted now.
+    let gone = add_device(&*node, &product, "gone").await.no;
+    commit(&*node, vec![report(gone, "s", r#"{"a":1}"#, 0)]).await;
+    assert!(node.delete_device(gone).await.expect("an answer"));
+    let client = cluster::connect(place.url()).await;
+    let left = "SELECT (SELECT count(*) FROM history), (SELECT count(*) FROM history_purge)";
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let row = client.query_one(left, &[]).await.expect("an answer");
+        let left: (i64, i64) = (row.get(0), row.get(1));
+        if left == (1, 0) {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{left:?} rows are left");
     }
 }
 
