@@ -59,7 +59,9 @@ pub(crate) fn check() -> anyhow::Result<()> {
     for package in metadata["packages"].as_array().context("packages")? {
         let name = package["name"].as_str().context("name")?;
         let Some(may_use) = allowed.get(name) else {
-            bail!("crate '{name}' has no place in the architecture: add it to xtask/src/dependencies.rs and ARCHITECTURE.md");
+            bail!(
+                "crate '{name}' has no place in the architecture: add it to xtask/src/dependencies.rs and ARCHITECTURE.md"
+            );
         };
         seen += 1;
         for dependency in package["dependencies"].as_array().context("dependencies")? {

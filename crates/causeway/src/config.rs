@@ -197,7 +197,8 @@ mod tests {
     fn files_and_overrides_set_keys() {
         let dir = tempfile::tempdir().expect("folder");
         let path = dir.path().join("c.toml");
-        std::fs::write(&path, "[listen]\nmqtt = \"127.0.0.1:0\"\n[push]\nallow_private = true\nmax_failures = 3\n").expect("written");
+        std::fs::write(&path, "[listen]\nmqtt = \"127.0.0.1:0\"\n[push]\nallow_private = true\nmax_failures = 3\n")
+            .expect("written");
         let config = Config::load(Some(&path), &["command.timeout=2s".to_owned()]).expect("loads");
         assert_eq!(config.listen.mqtt, "127.0.0.1:0");
         assert!(config.platform.push.allow_private);

@@ -55,7 +55,8 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     running.announce(&serve_args.data);
     let ready_file = ready_file.display().to_string();
     let devices = args.devices.to_string();
-    let simulation = Simulation::try_parse_from(["sim", "--ready-file", &ready_file, "--devices", &devices, "--rate", "0.2"])?;
+    let simulation =
+        Simulation::try_parse_from(["sim", "--ready-file", &ready_file, "--devices", &devices, "--rate", "0.2"])?;
     let simulated = tokio::spawn({
         let stop = stop.clone();
         async move {

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection;
+use crate::connection::{self, Connection};
 use crate::door::Door;
 use crate::session::will;
 use crate::transport::{Stream, accept_websocket};
@@ -128,11 +128,16 @@ async fn accept(
         // Boxed before the task takes it: it is large and short-lived, the task is as large as what it holds inline and
         // lives as long as the connection.
         let opening = Box::pin(open(door.clone(), socket, layers.clone(), number, stop.clone()));
-        connections.spawn(async move {
-            if let Some(connection) = opening.await {
-                connection.run().await;
-            }
-        });
+        connections.spawn(run(opening));
+    }
+}
+
+/// One connection from its handshakes to its end.
+async fn run(opening: impl Future<Output = Option<Box<Connection>>> + Unpin) {
+    // In a statement of its own, so that the box is gone before the connection runs.
+    let opened = opening.await;
+    if let Some(connection) = opened {
+        connection.run().await;
     }
 }
 
@@ -143,7 +148,7 @@ async fn open(
     layers: Layers,
     number: u32,
     stop: CancellationToken,
-) -> Option<Box<connection::Connection>> {
+) -> Option<Box<Connection>> {
     // Acknowledgements are small and wanted at once.
     let _ = socket.set_nodelay(true);
     let deadline = Instant::now() + door.settings.connect_timeout.0;
@@ -177,5 +182,18 @@ async fn keep_time(door: &Door) {
 async fn publish_wills(door: &Door, now: Timestamp) {
     for (device, due) in door.places.due(now) {
         will::publish(door, &device, &due).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What tokio keeps for a connection beside [`Connection`] itself.
+    #[test]
+    fn the_task_is_small() {
+        let opening: std::pin::Pin<Box<dyn Future<Output = Option<Box<Connection>>> + Send>> = Box::pin(async { None });
+        let task = run(opening);
+        assert!(size_of_val(&task) <= 128, "{}", size_of_val(&task));
     }
 }

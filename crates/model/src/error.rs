@@ -181,7 +181,8 @@ impl Error {
 
     /// A fault of the platform. `detail` goes to the log only.
     pub fn internal(detail: impl fmt::Display) -> Self {
-        Self::new(Code::Internal, "The platform failed to serve the request. Its log has the cause.").with_detail(detail)
+        Self::new(Code::Internal, "The platform failed to serve the request. Its log has the cause.")
+            .with_detail(detail)
     }
 
     /// A part behind the platform does not answer. `detail` goes to the log only.

@@ -17,6 +17,23 @@ pub struct ServiceReport<'a> {
     pub event_time: Option<Timestamp>,
 }
 
+/// When and under which id an event was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard<'a> {
+    /// When the platform took it.
+    pub at: Timestamp,
+    /// The id the device gave it (`?request_id=…`), shown to applications in place of one that the platform makes.
+    pub request_id: Option<&'a str>,
+}
+
+impl Heard<'_> {
+    /// An event without an id of its own.
+    #[must_use]
+    pub fn at(at: Timestamp) -> Self {
+        Self { at, request_id: None }
+    }
+}
+
 /// The services of one report.
 pub type Services<'a> = SmallVec<[ServiceReport<'a>; 2]>;
 

@@ -33,7 +33,10 @@ impl PropertyObject {
         let mut builder = ObjectBuilder::default();
         each_entry(text, |name, value| {
             if nests_deeper_than(value, MAX_DEPTH) {
-                return Err(Error::new(Code::InvalidInput, format!("Invalid input. The value of '{name}' nests too deep.")));
+                return Err(Error::new(
+                    Code::InvalidInput,
+                    format!("Invalid input. The value of '{name}' nests too deep."),
+                ));
             }
             builder.set(&name, value);
             Ok(())
@@ -149,7 +152,8 @@ impl ObjectBuilder {
     /// The object.
     #[must_use]
     pub fn finish(self) -> PropertyObject {
-        let mut text = String::with_capacity(2 + self.entries.iter().map(|(n, v)| n.len() + v.len() + 4).sum::<usize>());
+        let mut text =
+            String::with_capacity(2 + self.entries.iter().map(|(n, v)| n.len() + v.len() + 4).sum::<usize>());
         text.push('{');
         for (i, (name, value)) in self.entries.iter().enumerate() {
             if i > 0 {
@@ -282,7 +286,8 @@ mod tests {
 
     #[test]
     fn objects_keep_values_verbatim_and_last_wins() {
-        let o = PropertyObject::parse(r#" {"a": 1.10 , "b":{"x":[1, 2]}, "a":12345678901234567890123 }"#).expect("object");
+        let o =
+            PropertyObject::parse(r#" {"a": 1.10 , "b":{"x":[1, 2]}, "a":12345678901234567890123 }"#).expect("object");
         assert_eq!(o.as_str(), r#"{"a":12345678901234567890123,"b":{"x":[1, 2]}}"#);
         assert!(PropertyObject::parse("[1]").is_err());
         assert!(PropertyObject::parse(r#"{"a":1} x"#).is_err());

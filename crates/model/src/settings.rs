@@ -117,7 +117,7 @@ impl SettingValue for Span {
     fn write(&self) -> String {
         let ms = self.0.as_millis();
         for (factor, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")] {
-            if ms != 0 && ms % factor == 0 {
+            if ms != 0 && ms.is_multiple_of(factor) {
                 return format!("{}{unit}", ms / factor);
             }
         }
@@ -205,6 +205,7 @@ macro_rules! settings {
 }
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the macro makes public parts")]
 mod tests {
     use super::*;
 

@@ -47,7 +47,12 @@ impl ServiceShadow {
     ///
     /// # Errors
     /// [`Code::ShadowVersion`] when `expected_version` is given and is not the current one.
-    pub fn desire(&mut self, patch: &PropertyObject, expected_version: Option<i64>, now: Timestamp) -> Result<(), Error> {
+    pub fn desire(
+        &mut self,
+        patch: &PropertyObject,
+        expected_version: Option<i64>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         if let Some(expected) = expected_version
             && expected != self.version
         {
@@ -103,7 +108,8 @@ pub fn same_value(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    let (Ok(a), Ok(b)) = (serde_json::from_str::<serde_json::Value>(a), serde_json::from_str::<serde_json::Value>(b)) else {
+    let (Ok(a), Ok(b)) = (serde_json::from_str::<serde_json::Value>(a), serde_json::from_str::<serde_json::Value>(b))
+    else {
         return false;
     };
     match (a.as_f64(), b.as_f64()) {

@@ -82,8 +82,8 @@ pub trait DeviceLink: Send + Sync {
     /// Queues a downlink without waiting.
     ///
     /// # Errors
-    /// Gives the downlink back with the reason.
-    fn deliver(&self, downlink: Downlink) -> Result<(), (Refused, Downlink)>;
+    /// Why not. The downlink is dropped; a message dropped so stays pending.
+    fn deliver(&self, downlink: Downlink) -> Result<(), Refused>;
     /// Closes the connection soon.
     fn close(&self, reason: CloseReason);
 }

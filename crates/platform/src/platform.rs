@@ -177,9 +177,11 @@ impl BusEar for Platform {
     fn deliver_here(&self, via: &DeviceId, downlink: Downlink) -> Delivered {
         let offline = || Error::new(Code::DeviceOffline, "Operation not allowed. The device is not online.");
         let entry = self.directory.get(via.as_str()).ok_or_else(offline)?;
-        entry.link.deliver(downlink).map_err(|(refused, _)| match refused {
+        entry.link.deliver(downlink).map_err(|refused| match refused {
             Refused::Closed => offline(),
-            Refused::Busy => Error::new(Code::TooManyPending, "The device's connection is busy. Try again in a moment."),
+            Refused::Busy => {
+                Error::new(Code::TooManyPending, "The device's connection is busy. Try again in a moment.")
+            }
         })
     }
 

@@ -47,7 +47,8 @@ impl Secrets {
     pub fn new(instance_key: &[u8; INSTANCE_KEY_LEN]) -> Self {
         let root = hmac::Key::new(hmac::HMAC_SHA256, instance_key);
         let sealing = hmac::sign(&root, b"causeway sealing v1");
-        let unbound = UnboundKey::new(&AES_256_GCM, sealing.as_ref()).expect("HMAC-SHA256 gives the 32 bytes AES-256 takes");
+        let unbound =
+            UnboundKey::new(&AES_256_GCM, sealing.as_ref()).expect("HMAC-SHA256 gives the 32 bytes AES-256 takes");
         Self { sealing: LessSafeKey::new(unbound), derivation: root }
     }
 
@@ -87,7 +88,8 @@ impl Secrets {
     /// # Errors
     /// Internal, when the value was sealed under another instance key or is damaged.
     pub fn open(&self, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>> {
-        let damaged = || Error::internal("a sealed secret does not open: is instance.key the one the data was written with?");
+        let damaged =
+            || Error::internal("a sealed secret does not open: is instance.key the one the data was written with?");
         let (nonce, body) = sealed.0.split_at_checked(NONCE_LEN).ok_or_else(damaged)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| damaged())?;
         let mut body = Zeroizing::new(body.to_vec());

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use causeway_api::{ApiSettings, ApiState, router};
 use causeway_backend::{LocalBus, StoreSettings};
 use causeway_model::DeviceId;
-use causeway_model::event::{AnswerKind, DeviceEvent, ServiceReport};
+use causeway_model::event::{AnswerKind, DeviceEvent, Heard, ServiceReport};
 use causeway_model::settings::Span;
 use causeway_platform::Platform;
 use causeway_platform::clock::Clock;
@@ -193,7 +193,7 @@ impl Rig {
         let event = DeviceEvent::Answer { kind: AnswerKind::Command, request_id, body };
         let mut taken = Taken::default();
         let now = self.platform.clock.now();
-        self.platform.take(&from.context, event, now, &mut taken).await.expect("taken");
+        self.platform.take(&from.context, event, Heard::at(now), &mut taken).await.expect("taken");
     }
 
     /// The device reports `properties` of the service Temperature.
@@ -205,7 +205,10 @@ impl Rig {
         };
         let mut taken = Taken::default();
         let event = DeviceEvent::Report([service].into_iter().collect());
-        self.platform.take(&from.context, event, self.platform.clock.now(), &mut taken).await.expect("taken");
+        self.platform
+            .take(&from.context, event, Heard::at(self.platform.clock.now()), &mut taken)
+            .await
+            .expect("taken");
         self.platform.commit(taken.units).await.await.expect("the store runs").expect("committed");
     }
 }
@@ -213,8 +216,8 @@ impl Rig {
 struct Link(mpsc::Sender<Downlink>);
 
 impl DeviceLink for Link {
-    fn deliver(&self, downlink: Downlink) -> Result<(), (Refused, Downlink)> {
-        self.0.try_send(downlink).map_err(|e| (Refused::Closed, e.into_inner()))
+    fn deliver(&self, downlink: Downlink) -> Result<(), Refused> {
+        self.0.try_send(downlink).map_err(|_| Refused::Closed)
     }
 
     fn close(&self, _: CloseReason) {}

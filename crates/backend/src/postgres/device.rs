@@ -60,15 +60,16 @@ fn sealed(bytes: Option<Vec<u8>>) -> Option<Sealed> {
     bytes.map(|b| Sealed(b.into()))
 }
 
-/// Parameters 1 to 9 of every list: instance, space, product, gateway, cascade, node id, name, from, to.
+/// Parameters 1 to 9 of every list: instance, space, product, gateway, cascade, node id, name, from, to. Absent ones fall
+/// away when the statement is planned; arrays, unlike `IN`, then still lead into an index.
 const MATCHES: &str = "d.instance = $1
     AND ($2::text IS NULL OR d.app = (SELECT no FROM app WHERE instance = $1 AND id = $2))
-    AND ($3::text IS NULL OR d.product IN (SELECT no FROM product WHERE instance = $1 AND id = $3))
-    AND ($4::text IS NULL OR d.gateway IN (
+    AND ($3::text IS NULL OR d.product = ANY (ARRAY (SELECT no FROM product WHERE instance = $1 AND id = $3)))
+    AND ($4::text IS NULL OR d.gateway = ANY (ARRAY (
         WITH RECURSIVE above (no) AS (
             SELECT no FROM device WHERE instance = $1 AND id = $4
             UNION SELECT c.no FROM device c JOIN above ON c.gateway = above.no WHERE $5)
-        SELECT no FROM above))
+        SELECT no FROM above)))
     AND ($6::text IS NULL OR d.node_id = $6)
     AND ($7::text IS NULL OR strpos(d.name, $7) > 0)
     AND ($8::bigint IS NULL OR d.created_at >= $8)
@@ -152,6 +153,8 @@ impl DeviceStore for PostgresStore {
         for (service, properties) in &desired {
             let mut shadow = ServiceShadow::new(service.as_str());
             shadow.desire(properties, None, new.created_at)?;
+            // What a device is born with is no change: versions count from here.
+            shadow.version = 0;
             let Some(side) = &shadow.desired else { continue };
             let sql = "INSERT INTO shadow (device, service, instance, app, version, desired, desired_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7)";

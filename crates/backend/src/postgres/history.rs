@@ -30,7 +30,7 @@ impl HistoryStore for PostgresStore {
             "SELECT seq, device, service, properties, event_time, arrival FROM history
             WHERE device = (SELECT no FROM device WHERE no = $1) AND event_time >= $2 AND event_time < $3
                 AND ($4::text IS NULL OR service = $4)
-                AND ($5::bigint IS NULL OR (event_time, seq) {after}= ($5, $6))
+                AND ($5::bigint IS NULL OR (event_time, seq) {after} ($5, $6))
             ORDER BY event_time {order}, seq {order} LIMIT $7"
         );
         let (after_time, after_seq) = query.after.map(|p| (p.event_time.0, p.seq)).unzip();

@@ -1,14 +1,14 @@
 //! The scaled-out store: PostgreSQL, one database for several nodes.
 //!
-//! Registry calls are ordinary transactions on pooled connections, one file a port. Units go through [`uplink`] (the
-//! queue) to [`commit`] (one transaction for all that was gathered) on a connection of its own. Connections keep prepared
+//! Registry calls are ordinary transactions on pooled connections, one file a port. Units go through `uplink` (the
+//! queue) to `commit` (one transaction for all that was gathered) on a connection of its own. Connections keep prepared
 //! statements and session settings, so a proxy that hands out a connection for each transaction must not stand between.
 //!
 //! Order of locks, so that transactions wait for each other and never in a circle:
-//! 1. [`LockClass::Delete`]: shared by commits, exclusive to whoever deletes devices. A commit that found a device may
+//! 1. `LockClass::Delete`: shared by commits, exclusive to whoever deletes devices. A commit that found a device may
 //!    rely on it until its end.
 //! 2. Rows: shadow by (device, service), then device by number, then message.
-//! 3. [`LockClass::Outbox`]: held from the first outbox row to the commit, so that sequence numbers become visible in
+//! 3. `LockClass::Outbox`: held from the first outbox row to the commit, so that sequence numbers become visible in
 //!    their order and a reader that continues after a number never skips one.
 
 use std::sync::Arc;

@@ -6,8 +6,8 @@ use causeway_model::{AppId, Code, Error, RecordNo, Result, Timestamp};
 use causeway_platform::app::AppStore;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::error::Outcome;
 use super::device::delete_device;
+use super::error::Outcome;
 use super::transaction::{Effect, Tx};
 use super::{INSTANCE, SqliteStore};
 

@@ -206,6 +206,8 @@ impl DeviceStore for SqliteStore {
             for (service_id, properties) in desired {
                 let mut initial = ServiceShadow::new(service_id);
                 initial.desire(&properties, None, device.created_at)?;
+                // What a device is born with is no change: versions count from here.
+                initial.version = 0;
                 if initial.desired.is_some() {
                     shadow::put_desired(tx.conn, no, &initial)?;
                 }

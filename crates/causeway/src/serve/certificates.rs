@@ -32,7 +32,9 @@ fn wanted_names(settings: &TlsSettings) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     let machine = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     names.extend(Some(machine.trim().to_owned()).filter(|m| !m.is_empty()));
-    names.extend(settings.names.iter().flat_map(|n| n.split(',')).map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()));
+    names.extend(
+        settings.names.iter().flat_map(|n| n.split(',')).map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()),
+    );
     names.dedup();
     names
 }
@@ -72,7 +74,8 @@ fn make_server(folder: &Path, names: &[String]) -> anyhow::Result<()> {
     let ca_key = KeyPair::from_pem(&std::fs::read_to_string(folder.join("ca.key"))?)?;
     let issuer = Issuer::new(authority(), ca_key);
     let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(names.to_vec()).context("tls.names holds a name that cannot stand in a certificate")?;
+    let mut params =
+        CertificateParams::new(names.to_vec()).context("tls.names holds a name that cannot stand in a certificate")?;
     params.distinguished_name = named("Causeway server");
     params.use_authority_key_identifier_extension = true;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -105,7 +108,8 @@ fn server_config(cert: &Path, key: &Path) -> anyhow::Result<Arc<rustls::ServerCo
     if chain.is_empty() {
         bail!("{} holds no certificate", cert.display());
     }
-    let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("{} is not a PEM private key", key.display()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(key).with_context(|| format!("{} is not a PEM private key", key.display()))?;
     let mut config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key)
@@ -158,6 +162,8 @@ mod tests {
         let settings = TlsSettings { names: Some("iot.example.org, 192.0.2.7".to_owned()), ..TlsSettings::default() };
         load_or_make(dir.path(), &settings).expect("made anew");
         assert_ne!(first, std::fs::read(dir.path().join("server.pem")).expect("server.pem"));
-        assert!(load_or_make(dir.path(), &TlsSettings { cert: Some("x".to_owned()), ..TlsSettings::default() }).is_err());
+        assert!(
+            load_or_make(dir.path(), &TlsSettings { cert: Some("x".to_owned()), ..TlsSettings::default() }).is_err()
+        );
     }
 }

@@ -52,7 +52,11 @@ pub(crate) fn instance_key(folder: &Path) -> anyhow::Result<Zeroizing<[u8; INSTA
             let text = Zeroizing::new(text);
             let mut key = Zeroizing::new([0; INSTANCE_KEY_LEN]);
             hex::decode_to_slice(text.trim(), &mut *key).with_context(|| {
-                format!("{} must hold {} hexadecimal digits; restore it from a backup", path.display(), 2 * INSTANCE_KEY_LEN)
+                format!(
+                    "{} must hold {} hexadecimal digits; restore it from a backup",
+                    path.display(),
+                    2 * INSTANCE_KEY_LEN
+                )
             })?;
             let mode = std::fs::metadata(&path)?.permissions().mode();
             if mode & 0o077 != 0 {

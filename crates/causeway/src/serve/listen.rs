@@ -56,7 +56,8 @@ pub(crate) async fn bind_all(settings: &ListenSettings) -> anyhow::Result<Listen
 }
 
 async fn bind(address: &str) -> anyhow::Result<TcpListener> {
-    let resolved: Vec<SocketAddr> = tokio::net::lookup_host(address).await.context("not an address HOST:PORT")?.collect();
+    let resolved: Vec<SocketAddr> =
+        tokio::net::lookup_host(address).await.context("not an address HOST:PORT")?.collect();
     let first = resolved.first().context("the host has no address")?;
     let socket = if first.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -71,7 +72,8 @@ impl Listeners {
         for (door, listener) in &self.0 {
             let Ok(mut address) = listener.local_addr() else { continue };
             if address.ip().is_unspecified() {
-                let loopback: std::net::IpAddr = if address.is_ipv4() { [127, 0, 0, 1].into() } else { [0, 0, 0, 0, 0, 0, 0, 1_u16].into() };
+                let loopback: std::net::IpAddr =
+                    if address.is_ipv4() { [127, 0, 0, 1].into() } else { [0, 0, 0, 0, 0, 0, 0, 1_u16].into() };
                 address.set_ip(loopback);
             }
             addresses.insert(*door, address.to_string());

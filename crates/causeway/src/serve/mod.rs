@@ -182,8 +182,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut partial = PathBuf::from(path);
     partial.as_mut_os_string().push(".partial");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&partial, path)?;

@@ -103,7 +103,9 @@ impl Ready {
                 line("password (shown once)", &admin.password);
                 line("access key AK (shown once)", &key.ak);
                 line("secret key SK (shown once)", &key.sk);
-                text.push_str("\nThe credentials also stand in initial-admin.json in the data folder, for your eyes only.\n");
+                text.push_str(
+                    "\nThe credentials also stand in initial-admin.json in the data folder, for your eyes only.\n",
+                );
             }
             (Some(admin), _) => line("administrator", &format!("{} (password: initial-admin.json)", admin.user)),
             _ => {}

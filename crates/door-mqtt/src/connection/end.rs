@@ -37,10 +37,10 @@ impl Connection {
     pub(super) async fn end(mut self: Box<Self>, ending: Ending) {
         self.door.meters.connections.decrement(1.0);
         metrics::counter!("causeway_mqtt_disconnects_total", "reason" => ending.word()).increment(1);
-        if let Ending::Protocol(error) = ending
+        if matches!(ending, Ending::Protocol(_) | Ending::Broken(..) | Ending::NotReading | Ending::KeepAlive)
             && self.door.log.allow()
         {
-            tracing::info!(device_id = %self.device().id, %error, "a packet broke the protocol");
+            tracing::info!(device_id = %self.device().id, reason = ending.word(), why = ending.text(), "a connection was cut");
         }
         self.link.shut();
         self.slow = None;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use causeway_model::registry::Device;
 use causeway_model::{DeviceNo, Timestamp};
 use causeway_platform::device::{AuthFailure, Credentials};
-use causeway_platform::downlink::CloseReason;
 use causeway_wire::mqtt::{self, Connack, Connect, ConnectError, PacketId, Properties, Property, Version};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -63,7 +62,7 @@ pub(crate) async fn open(
         }
     };
     let link = Arc::new(Link::new(device.no, listener, door.settings.mailbox as usize));
-    let opening = Opening { door: &door, connect: &connect, device, client, link: link.clone() };
+    let opening = Opening { door: &door, connect: &connect, device, client, link: link.clone(), stop };
     match opening.settle(stream, tail).await {
         Ok(connection) => Some(connection),
         Err(stream) => {
@@ -188,18 +187,20 @@ struct Opening<'a> {
     device: Device,
     client: Box<str>,
     link: Arc<Link>,
+    stop: &'a CancellationToken,
 }
 
 impl Opening<'_> {
     /// Takes the device's place and its session, puts the device online, and sends the CONNACK.
     ///
     /// # Errors
-    /// The stream, when the store failed; none when an even newer connection took the place.
+    /// The stream, when the store failed; none when the connection is not wanted any more.
     async fn settle(self, stream: Stream, tail: Vec<u8>) -> Result<Box<Connection>, Option<Stream>> {
         let door = self.door;
         let no = self.device.no;
         door.places.take(&self.link).await;
-        if self.link.close_order().is_some_and(|reason| reason != CloseReason::Shutdown) {
+        // An even newer connection has the place, or the platform stops.
+        if self.link.close_order().is_some() || self.stop.is_cancelled() {
             return Err(None);
         }
         let expiry = match self.connect.version {
@@ -211,7 +212,7 @@ impl Opening<'_> {
         let failed = |error: causeway_model::Error| {
             tracing::warn!(?error, "a device could not be connected");
         };
-        let resumed = match resume(door, no, &self.client, self.connect.clean_start, expiry).await {
+        let resumed = match resume(door, no, &self.client, self.connect, expiry).await {
             Ok(resumed) => resumed,
             Err(error) => {
                 failed(error);
@@ -279,13 +280,13 @@ async fn resume(
     door: &Door,
     no: DeviceNo,
     client: &str,
-    clean_start: bool,
+    connect: &Connect<'_>,
     expiry: u32,
 ) -> causeway_model::Result<Resumed> {
     let now = door.platform.clock.now();
-    let parked = door.places.unpark(no);
     let stored = door.platform.store.session(no, now).await?;
-    let goes_on = !clean_start
+    let parked = door.places.unpark(no);
+    let goes_on = !connect.clean_start
         && match (&stored, &parked) {
             (Some(stored), _) => stored.client == client,
             (None, Some(parked)) => *parked.client == *client && parked.expires_at > now,
@@ -306,7 +307,7 @@ async fn resume(
     session.outbox.resume(now);
     let mut is_stored = false;
     if let Some(mut stored) = stored {
-        session.subscriptions = Subscriptions::restored(&stored.subscriptions);
+        session.subscriptions = Subscriptions::restored(&stored.subscriptions, connect.version);
         is_stored = true;
         if expiry > 0 && stored.expires_at.is_some() {
             // It does not end while the device is connected.

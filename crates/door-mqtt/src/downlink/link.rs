@@ -102,14 +102,14 @@ impl Link {
 }
 
 impl DeviceLink for Link {
-    fn deliver(&self, downlink: Downlink) -> Result<(), (Refused, Downlink)> {
+    fn deliver(&self, downlink: Downlink) -> Result<(), Refused> {
         {
             let mut mail = self.mail.lock();
             if mail.close.is_some() {
-                return Err((Refused::Closed, downlink));
+                return Err(Refused::Closed);
             }
             if mail.waiting.len() >= self.capacity {
-                return Err((Refused::Busy, downlink));
+                return Err(Refused::Busy);
             }
             mail.waiting.push_back(downlink);
         }
@@ -139,13 +139,13 @@ mod tests {
         let link = Link::new(DeviceNo(1), 0, 2);
         assert!(!link.listen(Waker::noop()));
         assert!(link.deliver(downlink()).is_ok() && link.deliver(downlink()).is_ok());
-        assert!(matches!(link.deliver(downlink()), Err((Refused::Busy, _))));
+        assert!(matches!(link.deliver(downlink()), Err(Refused::Busy)));
         assert!(link.listen(Waker::noop()) && !link.listen(Waker::noop()));
         assert!(link.next().is_some());
         link.close(CloseReason::Frozen);
         link.close(CloseReason::TakenOver);
         assert_eq!(link.close_order(), Some(CloseReason::Frozen));
-        assert!(matches!(link.deliver(downlink()), Err((Refused::Closed, _))));
+        assert!(matches!(link.deliver(downlink()), Err(Refused::Closed)));
         link.end();
         assert!(link.next().is_none());
         link.until_ended().await;

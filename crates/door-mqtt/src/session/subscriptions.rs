@@ -57,8 +57,8 @@ impl Subscription {
         }
     }
 
-    fn restored(stored: &StoredSubscription) -> Option<Self> {
-        let proper = TopicFilter::parse(&stored.filter, Version::V5).ok()?.filter;
+    fn restored(stored: &StoredSubscription, version: Version) -> Option<Self> {
+        let proper = TopicFilter::parse(&stored.filter, version).ok()?.filter;
         Some(Self {
             start: u16::try_from(stored.filter.len() - proper.len()).ok()?,
             filter: stored.filter.as_str().into(),
@@ -188,9 +188,9 @@ impl Subscriptions {
         self.0.iter().map(Subscription::stored).collect()
     }
 
-    /// From the store.
-    pub(crate) fn restored(stored: &[StoredSubscription]) -> Self {
-        Self(stored.iter().filter_map(Subscription::restored).collect())
+    /// From the store; `version` says whether `$share/` means something.
+    pub(crate) fn restored(stored: &[StoredSubscription], version: Version) -> Self {
+        Self(stored.iter().filter_map(|s| Subscription::restored(s, version)).collect())
     }
 }
 
@@ -234,7 +234,9 @@ mod tests {
         add(&mut list, asked, 7);
         add(&mut list, Asked { no_local: true, ..Asked::new("y", QoS::AtLeastOnce) }, 0);
         assert_eq!(list.stored()[0].options, 0x2A);
-        assert_eq!(Subscriptions::restored(&list.stored()), list);
+        assert_eq!(Subscriptions::restored(&list.stored(), Version::V5), list);
+        let plain = Subscriptions::restored(&list.stored(), Version::V311);
+        assert!(plain.of_device("x/1").is_empty(), "3.x knows no shared subscriptions");
     }
 
     #[test]

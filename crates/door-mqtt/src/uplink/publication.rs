@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use causeway_model::event::{AnswerKind, DeviceEvent};
+use causeway_model::event::{AnswerKind, DeviceEvent, Heard};
 use causeway_model::{Kind, Result, Timestamp};
 use causeway_platform::session::RetainedMessage;
 use causeway_platform::uplink::{DeviceContext, Taken};
@@ -122,9 +122,6 @@ impl Publication<'_> {
             Ok(payload) => payload,
             Err(why) => return Ok(self.malformed(door, why)),
         };
-        if let Some(request_id) = query.request_id {
-            tracing::debug!(device_id = %self.device.id, request_id, "uplink");
-        }
         let event = match up {
             Up::Report => report::report(&payload).map(DeviceEvent::Report),
             Up::SubDeviceReport => {
@@ -143,13 +140,20 @@ impl Publication<'_> {
             Up::ShadowGet(id) => return self.take_shadow_get(door, self.device.id.as_str(), id).await,
         };
         match event {
-            Ok(event) => self.hand_over(door, event, taken).await,
+            Ok(event) => self.hand_over(door, event, query.request_id, taken).await,
             Err(why) => Ok(self.malformed(door, why)),
         }
     }
 
-    async fn hand_over(&self, door: &Door, event: DeviceEvent<'_>, taken: &mut Taken) -> Result<Verdict> {
-        let outcome = door.platform.take(self.device, event, self.arrival, taken).await;
+    async fn hand_over(
+        &self,
+        door: &Door,
+        event: DeviceEvent<'_>,
+        request_id: Option<&str>,
+        taken: &mut Taken,
+    ) -> Result<Verdict> {
+        let heard = Heard { at: self.arrival, request_id: request_id.filter(|id| (1..=128).contains(&id.len())) };
+        let outcome = door.platform.take(self.device, event, heard, taken).await;
         if !taken.foreign.is_empty() {
             door.note_foreign(self.device, &taken.foreign);
             taken.foreign.clear();
@@ -171,7 +175,7 @@ impl Publication<'_> {
             }
         }
         let event = DeviceEvent::Message { topic, object_device_id: None, payload: self.publish.payload };
-        let verdict = self.hand_over(door, event, taken).await?;
+        let verdict = self.hand_over(door, event, None, taken).await?;
         Ok(Verdict { is_routed: true, ..verdict })
     }
 

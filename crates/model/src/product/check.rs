@@ -95,9 +95,11 @@ fn check_service(service: &ServiceCapability) -> Result<(), Error> {
     if !is_name(&service.service_id, 64) || service.service_id.contains('.') {
         return Err(refuse(&place, "needs a service_id of 1 to 64 letters, digits or _?'#(),&%@!- characters."));
     }
-    for (what, count) in
-        [("properties", service.properties.len()), ("commands", service.commands.len()), ("events", service.events.len())]
-    {
+    for (what, count) in [
+        ("properties", service.properties.len()),
+        ("commands", service.commands.len()),
+        ("events", service.events.len()),
+    ] {
         if count > MAX_ITEMS {
             return Err(refuse(&place, &format!("has more than {MAX_ITEMS} {what}.")));
         }

@@ -129,7 +129,9 @@ fn whole_bound(text: Option<&String>, default: i64, round: fn(f64) -> f64) -> i6
     match text.filter(|t| !t.is_empty()) {
         None => default,
         // `as` saturates, which is what a bound beyond i64 means.
-        Some(t) => t.trim().parse::<i64>().unwrap_or_else(|_| t.trim().parse::<f64>().map_or(default, |n| round(n) as i64)),
+        Some(t) => {
+            t.trim().parse::<i64>().unwrap_or_else(|_| t.trim().parse::<f64>().map_or(default, |n| round(n) as i64))
+        }
     }
 }
 
@@ -248,11 +250,7 @@ fn is_number_start(first: u8) -> bool {
 /// The text of a raw JSON string, borrowed when it holds no escapes.
 fn text_of(raw: &str) -> std::borrow::Cow<'_, str> {
     let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
-    if inner.contains('\\') {
-        serde_json::from_str::<String>(raw).unwrap_or_default().into()
-    } else {
-        inner.into()
-    }
+    if inner.contains('\\') { serde_json::from_str::<String>(raw).unwrap_or_default().into() } else { inner.into() }
 }
 
 impl CompiledModel {
@@ -410,7 +408,9 @@ impl CompiledModel {
             }
             return Err(Error::new(
                 Code::InvalidCommand,
-                format!("Invalid parameter 'commandName'. Service '{service_id}' of the product model has no command '{command}'."),
+                format!(
+                    "Invalid parameter 'commandName'. Service '{service_id}' of the product model has no command '{command}'."
+                ),
             ));
         };
         let mut outcome = Ok(());
@@ -430,8 +430,13 @@ impl CompiledModel {
             }
         });
         outcome?;
-        if let Some((missing, _)) = declared.paras.iter().find(|(n, v)| v.required && !given.iter().any(|g| **g == ***n)) {
-            return Err(Error::new(Code::InvalidCommand, format!("Invalid parameter '{missing}'. The command requires it.")));
+        if let Some((missing, _)) =
+            declared.paras.iter().find(|(n, v)| v.required && !given.iter().any(|g| **g == ***n))
+        {
+            return Err(Error::new(
+                Code::InvalidCommand,
+                format!("Invalid parameter '{missing}'. The command requires it."),
+            ));
         }
         Ok(())
     }

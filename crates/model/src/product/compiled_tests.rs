@@ -39,7 +39,11 @@ fn the_valid_rest_passes() {
     check(r#"{"t":"温度计","e":"ON","b":true}"#, r#"{"t":"温度计","e":"ON","b":true}"#, &[]);
     check(r#"{"t":"abcd","e":"on","b":1}"#, "{}", &[TooLong, NotInList, WrongType]);
     check(r#"{"t":"\u0061bc"}"#, r#"{"t":"\u0061bc"}"#, &[]);
-    check(r#"{"w":"20151212T121212Z","o":{"k":[1]},"ls":["a"]}"#, r#"{"w":"20151212T121212Z","o":{"k":[1]},"ls":["a"]}"#, &[]);
+    check(
+        r#"{"w":"20151212T121212Z","o":{"k":[1]},"ls":["a"]}"#,
+        r#"{"w":"20151212T121212Z","o":{"k":[1]},"ls":["a"]}"#,
+        &[],
+    );
     check(r#"{"w":"soon","o":1,"ls":[1]}"#, "{}", &[WrongType, WrongType, WrongType]);
     check(r#"{"i":null}"#, "{}", &[WrongType]);
     check(r#"{"i":1,"i":2}"#, r#"{"i":2}"#, &[]);
@@ -78,9 +82,25 @@ fn model_documents_are_checked() {
         super::super::check_model(&services).expect_err("must be refused")
     };
     let p = |v: serde_json::Value| serde_json::json!([{"service_id": "s", "properties": [v]}]);
-    assert!(bad(p(serde_json::json!({"property_name": "a", "data_type": "float", "method": "R"}))).message().contains("data_type"));
-    assert!(bad(p(serde_json::json!({"property_name": "a.b", "data_type": "int", "method": "R"}))).message().contains("property_name"));
-    assert!(bad(p(serde_json::json!({"property_name": "a", "data_type": "int", "min": "5", "max": "1", "method": "R"}))).message().contains("min"));
-    assert!(bad(p(serde_json::json!({"property_name": "a", "data_type": "int", "method": "X"}))).message().contains("method"));
+    assert!(
+        bad(p(serde_json::json!({"property_name": "a", "data_type": "float", "method": "R"})))
+            .message()
+            .contains("data_type")
+    );
+    assert!(
+        bad(p(serde_json::json!({"property_name": "a.b", "data_type": "int", "method": "R"})))
+            .message()
+            .contains("property_name")
+    );
+    assert!(
+        bad(p(serde_json::json!({"property_name": "a", "data_type": "int", "min": "5", "max": "1", "method": "R"})))
+            .message()
+            .contains("min")
+    );
+    assert!(
+        bad(p(serde_json::json!({"property_name": "a", "data_type": "int", "method": "X"})))
+            .message()
+            .contains("method")
+    );
     assert!(bad(serde_json::json!([{"service_id": "s"}, {"service_id": "s"}])).message().contains("twice"));
 }

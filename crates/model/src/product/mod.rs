@@ -11,5 +11,6 @@ mod document;
 pub use check::check_model;
 pub use compiled::{CompiledModel, CompiledService, Mismatch, MismatchReason, Strictness};
 pub use document::{
-    DataType, ServiceCapability, ServiceCommand, ServiceCommandPara, ServiceCommandResponse, ServiceEvent, ServiceProperty,
+    DataType, ServiceCapability, ServiceCommand, ServiceCommandPara, ServiceCommandResponse, ServiceEvent,
+    ServiceProperty,
 };

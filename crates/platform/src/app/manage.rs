@@ -70,7 +70,10 @@ impl Platform {
     pub async fn delete_app(&self, id: &AppId) -> Result<()> {
         let app = self.app(id).await?;
         if app.is_default {
-            return Err(Error::new(Code::DefaultApp, "Operation not allowed. The default resource space cannot be deleted."));
+            return Err(Error::new(
+                Code::DefaultApp,
+                "Operation not allowed. The default resource space cannot be deleted.",
+            ));
         }
         if !self.store.delete_app(id).await? {
             return Err(not_found(id));

@@ -60,9 +60,13 @@ impl Platform {
     /// Sends a downlink that the device answers and waits for the answer: listens first, sends then.
     pub(crate) async fn ask(&self, device: &Device, request_id: Arc<str>, downlink: Downlink) -> Result<Answer> {
         let via = self.gateway_of(device).await?;
-        let place = self.waiters.listen(request_id, via.clone(), self.settings.command.max_pending).ok_or_else(|| {
-            Error::new(Code::TooManyPending, "Too many requests wait for this device. Wait for their answers first.")
-        })?;
+        let place =
+            self.waiters.listen(request_id, via.clone(), self.settings.command.max_pending).ok_or_else(|| {
+                Error::new(
+                    Code::TooManyPending,
+                    "Too many requests wait for this device. Wait for their answers first.",
+                )
+            })?;
         self.bus.deliver(&via, downlink).await.map_err(|error| match error.code() {
             Code::DeviceOffline if via != device.id => {
                 Error::new(Code::GatewayOffline, "Invalid input. The gateway is not online.")

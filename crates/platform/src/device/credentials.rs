@@ -95,7 +95,8 @@ impl Platform {
 
     async fn check_credentials(&self, shown: Credentials<'_>) -> Result<Device, AuthFailure> {
         let id = DeviceId::parse(shown.device_id).map_err(|_| AuthFailure::UnknownDevice)?;
-        let device = self.store.device(&id).await.map_err(AuthFailure::Unavailable)?.ok_or(AuthFailure::UnknownDevice)?;
+        let device =
+            self.store.device(&id).await.map_err(AuthFailure::Unavailable)?.ok_or(AuthFailure::UnknownDevice)?;
         if !is_hour_stamp(shown.timestamp) {
             return Err(AuthFailure::StaleTimestamp);
         }

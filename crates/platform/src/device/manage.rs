@@ -57,7 +57,10 @@ impl Platform {
         if let (Some(from), Some(to)) = (filter.from, filter.to)
             && from >= to
         {
-            return Err(Error::new(Code::TimeOrder, "Invalid input. The start time must be earlier than the end time."));
+            return Err(Error::new(
+                Code::TimeOrder,
+                "Invalid input. The start time must be earlier than the end time.",
+            ));
         }
         if let Some(app) = &filter.app_id {
             self.app(app).await?;

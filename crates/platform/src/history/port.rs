@@ -1,8 +1,8 @@
 //! What the history needs from the store.
 
 use async_trait::async_trait;
-use causeway_model::{Result, Timestamp};
 use causeway_model::history::{HistoryQuery, HistoryRow};
+use causeway_model::{Result, Timestamp};
 
 /// Reads the history; [`UplinkStore`](crate::uplink::UplinkStore) writes it.
 #[async_trait]

@@ -32,7 +32,10 @@ impl Platform {
         let from = range.from.unwrap_or(Timestamp(i64::MIN));
         let to = range.to.unwrap_or(Timestamp(i64::MAX));
         if from >= to {
-            return Err(Error::new(Code::TimeOrder, "Invalid input. The start time must be earlier than the end time."));
+            return Err(Error::new(
+                Code::TimeOrder,
+                "Invalid input. The start time must be earlier than the end time.",
+            ));
         }
         self.store
             .history(&HistoryQuery {

@@ -56,9 +56,10 @@ impl MessageDone {
             MessageRefused::NotSubscribed => {
                 (Code::NotSubscribed.as_str(), "Send to device failed, device not subscribe topic.")
             }
-            MessageRefused::Unsendable => {
-                (Code::InvalidInput.as_str(), "The message cannot be sent: it is larger than the device takes, or malformed.")
-            }
+            MessageRefused::Unsendable => (
+                Code::InvalidInput.as_str(),
+                "The message cannot be sent: it is larger than the device takes, or malformed.",
+            ),
         };
         self.finish(MessageStatus::Failed, Some((error.0.to_owned(), error.1.to_owned()))).await;
     }
@@ -117,7 +118,12 @@ fn head_of(context: &DeviceContext, message: &DeviceMessage) -> MessageHead {
 
 impl Platform {
     /// The notifications of a message's present status.
-    pub(crate) fn message_notifications(&self, context: &DeviceContext, message: &DeviceMessage, at: Timestamp) -> Vec<NewDelivery> {
+    pub(crate) fn message_notifications(
+        &self,
+        context: &DeviceContext,
+        message: &DeviceMessage,
+        at: Timestamp,
+    ) -> Vec<NewDelivery> {
         self.status_notifications(context, &head_of(context, message), message.status, message.error.as_ref(), at)
     }
 
@@ -194,9 +200,17 @@ impl Platform {
             for (id, message) in expired {
                 let Some(device) = self.store.device(&id).await? else { continue };
                 let Some(context) = self.context_of(device).await? else { continue };
-                let error = Some((Code::MessageExpired.as_str().to_owned(), "The device did not come online in time.".to_owned()));
-                let deliveries =
-                    self.status_notifications(&context, &head_of(&context, &message), MessageStatus::Timeout, error.as_ref(), now);
+                let error = Some((
+                    Code::MessageExpired.as_str().to_owned(),
+                    "The device did not come online in time.".to_owned(),
+                ));
+                let deliveries = self.status_notifications(
+                    &context,
+                    &head_of(&context, &message),
+                    MessageStatus::Timeout,
+                    error.as_ref(),
+                    now,
+                );
                 let outcome = MessageOutcome { no: message.no, status: MessageStatus::Timeout, error, at: now };
                 units.push(Unit { device: context.no, arrival: now, change: Change::Message(outcome), deliveries });
             }

@@ -72,8 +72,10 @@ impl Platform {
         if !online && new.keep_minutes == 0 {
             message.status = MessageStatus::Failed;
             message.finished_at = Some(now);
-            message.error =
-                Some((Code::DeviceOffline.as_str().to_owned(), "Operation not allowed. The device is not online.".to_owned()));
+            message.error = Some((
+                Code::DeviceOffline.as_str().to_owned(),
+                "Operation not allowed. The device is not online.".to_owned(),
+            ));
         }
         let deliveries = self.message_notifications(&context, &message, now);
         let message = self.store.insert_message(message, self.settings.message.keep, deliveries).await?;

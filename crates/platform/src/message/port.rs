@@ -12,7 +12,12 @@ pub trait MessageStore: Send + Sync {
     /// Adds a message and keeps at most `keep` at the device: the oldest go, final ones first. `no` is ignored; the
     /// stored message is returned. [`Code::MessageExists`](causeway_model::Code::MessageExists) when the id is taken
     /// at the device. `deliveries` are written in the same transaction.
-    async fn insert_message(&self, message: DeviceMessage, keep: u32, deliveries: Vec<NewDelivery>) -> Result<DeviceMessage>;
+    async fn insert_message(
+        &self,
+        message: DeviceMessage,
+        keep: u32,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<DeviceMessage>;
     /// The device's messages, newest first.
     async fn messages(&self, device: DeviceNo) -> Result<Vec<DeviceMessage>>;
     /// One message.

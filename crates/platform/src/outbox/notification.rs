@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use causeway_model::event::Heard;
 use causeway_model::properties::write_json_string;
 use causeway_model::status::DeviceStatus;
 use causeway_model::{DeviceNo, Timestamp};
@@ -18,16 +19,21 @@ fn field(out: &mut String, name: &str, text: &str) {
 }
 
 /// The envelope up to `"body":` for an event of one device.
-fn envelope(device: &DeviceContext, resource: &str, event: &str, at: Timestamp) -> String {
+fn envelope(device: &DeviceContext, resource: &str, event: &str, heard: Heard<'_>) -> String {
+    let at = heard.at;
     let mut out = String::with_capacity(640);
     let written = write!(
         out,
-        r#"{{"resource":"{resource}","event":"{event}","event_time":"{}","event_time_ms":"{}","request_id":"{}","notify_data":{{"header":{{"#,
+        r#"{{"resource":"{resource}","event":"{event}","event_time":"{}","event_time_ms":"{}","#,
         at.compact(),
-        at.millis(),
-        random_hex(16)
+        at.millis()
     );
     debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    match heard.request_id {
+        Some(id) => field(&mut out, "request_id", id),
+        None => field(&mut out, "request_id", &random_hex(16)),
+    }
+    out.push_str(r#","notify_data":{"header":{"#);
     field(&mut out, "app_id", device.app_id.as_str());
     out.push(',');
     field(&mut out, "device_id", device.id.as_str());
@@ -52,8 +58,8 @@ pub(crate) fn delivery(target: i64, device: Option<DeviceNo>, body: Box<str>, at
 }
 
 /// `device.property` / `report`.
-pub(crate) fn property_report(device: &DeviceContext, rows: &[ReportRow], at: Timestamp) -> Box<str> {
-    let mut out = envelope(device, "device.property", "report", at);
+pub(crate) fn property_report(device: &DeviceContext, rows: &[ReportRow], heard: Heard<'_>) -> Box<str> {
+    let mut out = envelope(device, "device.property", "report", heard);
     out.push_str(r#"{"services":["#);
     for (i, row) in rows.iter().enumerate() {
         if i > 0 {
@@ -72,8 +78,8 @@ pub(crate) fn property_report(device: &DeviceContext, rows: &[ReportRow], at: Ti
 }
 
 /// `device.message` / `report`: content is JSON when the payload is, else text (base64 when it is not UTF-8).
-pub(crate) fn message_report(device: &DeviceContext, topic: &str, payload: &[u8], at: Timestamp) -> Box<str> {
-    let mut out = envelope(device, "device.message", "report", at);
+pub(crate) fn message_report(device: &DeviceContext, topic: &str, payload: &[u8], heard: Heard<'_>) -> Box<str> {
+    let mut out = envelope(device, "device.message", "report", heard);
     out.push('{');
     field(&mut out, "topic", topic);
     out.push_str(r#","content":"#);
@@ -96,7 +102,7 @@ pub(crate) fn status_update(
     last_online: Option<Timestamp>,
     at: Timestamp,
 ) -> Box<str> {
-    let mut out = envelope(device, "device.status", "update", at);
+    let mut out = envelope(device, "device.status", "update", Heard::at(at));
     out.push('{');
     field(&mut out, "status", status.as_str());
     if let Some(last_online) = last_online {
@@ -120,7 +126,7 @@ pub(crate) struct MessageStatusUpdate<'a> {
 
 /// `device.message.status` / `update`.
 pub(crate) fn message_status(device: &DeviceContext, update: &MessageStatusUpdate<'_>, at: Timestamp) -> Box<str> {
-    let mut out = envelope(device, "device.message.status", "update", at);
+    let mut out = envelope(device, "device.message.status", "update", Heard::at(at));
     out.push('{');
     field(&mut out, "message_id", update.message_id);
     out.push(',');

@@ -124,7 +124,9 @@ impl Platform {
                 Err(not_found(id))
             }
             1 => Ok(found.remove(0)),
-            _ => Err(Error::invalid(format!("Invalid input. Several resource spaces have a product '{id}'; send 'app_id' too."))),
+            _ => Err(Error::invalid(format!(
+                "Invalid input. Several resource spaces have a product '{id}'; send 'app_id' too."
+            ))),
         }
     }
 
@@ -151,7 +153,9 @@ impl Platform {
             product.services = services;
         }
         if change.protocol_type.as_deref() == Some("CoAP") && product.protocol_type != "CoAP" {
-            return Err(Error::invalid("Invalid input. 'protocol_type' of an existing product cannot be changed to CoAP."));
+            return Err(Error::invalid(
+                "Invalid input. 'protocol_type' of an existing product cannot be changed to CoAP.",
+            ));
         }
         let set = |field: &mut String, value: Option<String>| {
             if let Some(value) = value {
@@ -216,7 +220,10 @@ impl Platform {
     pub async fn delete_custom_topic(&self, app: Option<&AppId>, id: &ProductId, topic_id: &str) -> Result<()> {
         let product = self.product(app, id).await?;
         if !self.store.delete_topic(product.no, topic_id).await? {
-            return Err(Error::new(Code::CustomTopicNotFound, format!("The product has no custom topic '{topic_id}'.")));
+            return Err(Error::new(
+                Code::CustomTopicNotFound,
+                format!("The product has no custom topic '{topic_id}'."),
+            ));
         }
         self.bus.announce(Changed::Product(product.no)).await;
         Ok(())

@@ -13,7 +13,11 @@ impl Platform {
     /// # Errors
     /// As [`send_command`](Platform::send_command);
     /// [`Code::PropertyNotWritable`](causeway_model::Code::PropertyNotWritable) from the product model.
-    pub async fn set_properties(&self, id: &DeviceId, services: Vec<(String, PropertyObject)>) -> Result<CommandAnswer> {
+    pub async fn set_properties(
+        &self,
+        id: &DeviceId,
+        services: Vec<(String, PropertyObject)>,
+    ) -> Result<CommandAnswer> {
         let device = self.device(id).await?;
         let Some(product) = self.products.get(&*self.store, device.product_no).await? else {
             return Err(Error::internal(format!("device {id} has no product")));

@@ -47,7 +47,12 @@ impl Platform {
     }
 
     /// Commits a change of status, if `event` makes one.
-    pub(crate) async fn change_status(&self, device: &Arc<DeviceContext>, from: DeviceStatus, event: StatusEvent) -> Result<()> {
+    pub(crate) async fn change_status(
+        &self,
+        device: &Arc<DeviceContext>,
+        from: DeviceStatus,
+        event: StatusEvent,
+    ) -> Result<()> {
         let Some(status) = from.next(event) else { return Ok(()) };
         let at = self.clock.now();
         let deliveries = match self.push_target_of(&device.app_id) {
@@ -57,7 +62,8 @@ impl Platform {
             }
             None => Vec::new(),
         };
-        let unit = Unit { device: device.no, arrival: at, change: Change::Status(StatusChange { status, at }), deliveries };
+        let unit =
+            Unit { device: device.no, arrival: at, change: Change::Status(StatusChange { status, at }), deliveries };
         let ticket = self.store.submit(vec![unit]).await;
         ticket.await.map_err(|_| Error::unavailable("the store stopped before the commit"))?
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use causeway_model::event::{AnswerKind, DeviceEvent, Services};
+use causeway_model::event::{AnswerKind, DeviceEvent, Heard, Services};
 use causeway_model::product::Mismatch;
-use causeway_model::{Code, Error, Result, Timestamp};
+use causeway_model::{Code, Error, Result};
 use smallvec::SmallVec;
 
 use super::{Change, CommitTicket, DeviceContext, ReportRow, Unit};
@@ -31,15 +31,15 @@ impl Platform {
         &self,
         from: &Arc<DeviceContext>,
         event: DeviceEvent<'_>,
-        arrival: Timestamp,
+        heard: Heard<'_>,
         taken: &mut Taken,
     ) -> Result<()> {
         match event {
-            DeviceEvent::Report(services) => self.take_report(from, &services, arrival, taken),
+            DeviceEvent::Report(services) => self.take_report(from, &services, heard, taken),
             DeviceEvent::SubDeviceReport(devices) => {
                 for (id, services) in devices {
                     match self.child_of(from, &id).await? {
-                        Some(child) => self.take_report(&child, &services, arrival, taken)?,
+                        Some(child) => self.take_report(&child, &services, heard, taken)?,
                         None => taken.foreign.push(id.into_owned()),
                     }
                 }
@@ -60,9 +60,9 @@ impl Platform {
                 };
                 let speaker = speaker.as_ref().unwrap_or(from);
                 if let Some(target) = self.push_target_of(&speaker.app_id) {
-                    let body = notification::message_report(speaker, topic, payload, arrival);
-                    let deliveries = vec![notification::delivery(target, Some(speaker.no), body, arrival)];
-                    taken.units.push(Unit { device: speaker.no, arrival, change: Change::None, deliveries });
+                    let body = notification::message_report(speaker, topic, payload, heard);
+                    let deliveries = vec![notification::delivery(target, Some(speaker.no), body, heard.at)];
+                    taken.units.push(Unit { device: speaker.no, arrival: heard.at, change: Change::None, deliveries });
                 }
                 metrics::counter!("causeway_device_messages_total").increment(1);
                 Ok(())
@@ -83,7 +83,7 @@ impl Platform {
         &self,
         device: &Arc<DeviceContext>,
         services: &Services<'_>,
-        arrival: Timestamp,
+        heard: Heard<'_>,
         taken: &mut Taken,
     ) -> Result<()> {
         let product = device.product.current();
@@ -96,7 +96,7 @@ impl Platform {
                 rows.push(ReportRow {
                     service_id: service.service_id.as_ref().into(),
                     properties,
-                    event_time: service.event_time.unwrap_or(arrival),
+                    event_time: service.event_time.unwrap_or(heard.at),
                 });
             }
         }
@@ -107,12 +107,12 @@ impl Platform {
         }
         let deliveries = match self.push_target_of(&device.app_id) {
             Some(target) => {
-                let body = notification::property_report(device, &rows, arrival);
-                vec![notification::delivery(target, Some(device.no), body, arrival)]
+                let body = notification::property_report(device, &rows, heard);
+                vec![notification::delivery(target, Some(device.no), body, heard.at)]
             }
             None => Vec::new(),
         };
-        taken.units.push(Unit { device: device.no, arrival, change: Change::Report(rows), deliveries });
+        taken.units.push(Unit { device: device.no, arrival: heard.at, change: Change::Report(rows), deliveries });
         Ok(())
     }
 
@@ -142,7 +142,7 @@ impl Platform {
     /// spoke for devices that are not behind it (nothing of the event is committed then).
     pub async fn take_and_commit(&self, from: &Arc<DeviceContext>, event: DeviceEvent<'_>) -> Result<()> {
         let mut taken = Taken::default();
-        self.take(from, event, self.clock.now(), &mut taken).await?;
+        self.take(from, event, Heard::at(self.clock.now()), &mut taken).await?;
         if let Some(foreign) = taken.foreign.first() {
             let shown: String = foreign.chars().take(128).collect();
             return Err(Error::new(

@@ -81,7 +81,7 @@ CREATE TABLE device (
     last_online_at         bigint,
     extension_info         text,
     UNIQUE (instance, id),
-    UNIQUE (product, node_id)
+    UNIQUE (node_id, product) -- lists ask for a node id alone
 ) WITH (fillfactor = 80); -- room for changes of status beside the row
 CREATE INDEX device_by_app ON device (app, no);
 CREATE INDEX device_by_product ON device (product, no);
