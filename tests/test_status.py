@@ -17,6 +17,13 @@ def wait_status(world, device, wanted):
     wait_for(lambda: world.app.status_of(device.device_id) == wanted, what=f"status {wanted}")
 
 
+def leave(world, link, how="disconnect"):
+    """Ends the link and waits until the platform knows: the minute is counted from then."""
+    before = world.rest.metric("causeway_device_departures_total")
+    getattr(link, how)()
+    wait_for(lambda: world.rest.metric("causeway_device_departures_total") > before, what="the departure")
+
+
 def statuses(receiver, device) -> list[str]:
     return [body_of(push)["status"] for push in receiver.select("device.status", device.device_id)]
 
@@ -27,7 +34,7 @@ def test_a_minute_after_leaving(own_world, device, leaving):
     link = device.connect()
     wait_status(own_world, device, "ONLINE")
     receiver.wait("device.status", device.device_id)
-    getattr(link, leaving)()
+    leave(own_world, link, leaving)
     own_world.rest.advance_clock(50_000)
     assert own_world.app.status_of(device.device_id) == "ONLINE"
     own_world.rest.advance_clock(11_000)
@@ -43,7 +50,7 @@ def test_a_minute_after_leaving(own_world, device, leaving):
 
 def test_coming_back_within_the_minute_goes_unnoticed(own_world, device):
     receiver = own_world.pushes()
-    device.connect().disconnect()
+    leave(own_world, device.connect())
     own_world.rest.advance_clock(40_000)
     link = device.connect()
     own_world.rest.advance_clock(90_000)
@@ -56,7 +63,7 @@ def test_coming_back_within_the_minute_goes_unnoticed(own_world, device):
 
 def test_coming_back_later_is_online_again(own_world, device):
     receiver = own_world.pushes()
-    device.connect().disconnect()
+    leave(own_world, device.connect())
     own_world.rest.advance_clock(61_000)
     wait_status(own_world, device, "OFFLINE")
     device.connect()
@@ -101,7 +108,7 @@ def test_offline_delay_is_a_setting(platform_factory):
     world = World(platform)
     try:
         device = world.device()
-        device.connect().disconnect()
+        leave(world, device.connect())
         world.rest.advance_clock(290_000)
         assert world.app.status_of(device.device_id) == "ONLINE"
         world.rest.advance_clock(11_000)

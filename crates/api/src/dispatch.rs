@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
-use causeway_model::{Code, Error, Result};
+use causeway_model::{Code, Error, Kind, Result};
 use causeway_platform::secrets::random_hex;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
@@ -80,7 +80,9 @@ impl Trace {
         let mut code = "";
         let mut response = outcome.unwrap_or_else(|error| {
             code = error.code().as_str();
-            if let Some(detail) = error.detail() {
+            if let Some(detail) = error.detail()
+                && matches!(error.kind(), Kind::Internal | Kind::Unavailable)
+            {
                 tracing::error!(
                     request_id = self.request_id,
                     operation = self.operation,

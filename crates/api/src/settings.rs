@@ -18,7 +18,7 @@ settings! {
         request_timeout: Span = Span::secs(60),
         /// A connection without a request under way is closed after this time; the head of a request must arrive within
         /// it.
-        idle_timeout: Span = Span::secs(75),
+        idle_timeout: Span = Span::secs(30),
         /// A TLS handshake must be finished within this time.
         handshake_timeout: Span = Span::secs(10),
         /// Most connections of one door; further ones wait until another one ends.

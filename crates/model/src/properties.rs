@@ -38,6 +38,9 @@ impl PropertyObject {
                     format!("Invalid input. The value of '{name}' nests too deep."),
                 ));
             }
+            if !is_text(value) {
+                return Err(Error::new(Code::InvalidInput, format!("Invalid input. The value of '{name}' holds a lone surrogate.")));
+            }
             builder.set(&name, value);
             Ok(())
         })?;
@@ -194,6 +197,55 @@ pub fn write_json_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// Whether every `\u` escape of the JSON `value` names a character. A lone surrogate (`"\ud800"`) is JSON by its grammar,
+/// but no text: readers in many languages fail on it.
+#[must_use]
+pub fn is_text(value: &str) -> bool {
+    !value.contains("\\u") || serde_json::from_str::<Decoded>(value).is_ok()
+}
+
+/// Reads any JSON and decodes its strings, keeping nothing.
+struct Decoded;
+
+impl<'de> serde::Deserialize<'de> for Decoded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Decoded;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Decoded, E> {
+                Ok(Decoded)
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Decoded, E> {
+                Ok(Decoded)
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Decoded, E> {
+                Ok(Decoded)
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Decoded, E> {
+                Ok(Decoded)
+            }
+            fn visit_str<E>(self, _: &str) -> Result<Decoded, E> {
+                Ok(Decoded)
+            }
+            fn visit_unit<E>(self) -> Result<Decoded, E> {
+                Ok(Decoded)
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Decoded, A::Error> {
+                while items.next_element::<Decoded>()?.is_some() {}
+                Ok(Decoded)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Decoded, A::Error> {
+                while entries.next_entry::<Decoded, Decoded>()?.is_some() {}
+                Ok(Decoded)
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
 /// True when the JSON `value` has more than `depth` levels of objects and arrays. `value` must be valid JSON.
 #[must_use]
 pub fn nests_deeper_than(value: &str, depth: usize) -> bool {
@@ -320,6 +372,13 @@ mod tests {
             n += 1;
         });
         assert_eq!(n, 99);
+    }
+
+    #[test]
+    fn lone_surrogates_are_no_text() {
+        assert!(is_text(r#""\ud83d\ude00""#) && is_text(r#"{"a\u0041":["\u0000", 1e9, null]}"#) && is_text("1"));
+        assert!(!is_text(r#""\ud800""#) && !is_text(r#"{"a":["\udc00x"]}"#) && !is_text(r#"{"\ud800":1}"#));
+        assert!(PropertyObject::parse(r#"{"a":"\ud800"}"#).is_err());
     }
 
     #[test]

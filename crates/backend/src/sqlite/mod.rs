@@ -129,6 +129,7 @@ impl SqliteStore {
         let writer = Writer {
             conn,
             queue: Arc::clone(&queue),
+            runtime: tokio::runtime::Handle::current(),
             memory: Arc::clone(&memory),
             outbox,
             outbox_signal: outbox_sender,

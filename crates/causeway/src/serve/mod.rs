@@ -67,7 +67,7 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     let store = causeway_backend::open(&config.store, &args.data)
         .await
         .map_err(|e| anyhow::anyhow!("{}", e.detail().unwrap_or(e.message())))
-        .context("the store cannot be opened")?;
+        .context("the store cannot be opened (key store.url)")?;
     let clock = Arc::new(Clock::default());
     let bus = Arc::new(causeway_backend::LocalBus::default());
     let platform = Platform::open(config.platform.clone(), store, bus, Secrets::new(&instance_key), clock)

@@ -22,11 +22,12 @@ use crate::topics::{Place, place, system};
 use crate::uplink::publication::Reply;
 
 impl Connection {
-    /// Takes mail while there is room for what it becomes.
+    /// Takes mail while there is room for what it becomes. What goes out with QoS 0 is not held up by what waits for
+    /// acknowledgements.
     pub(super) fn take_mail(&mut self) {
         while self.has_mail
             && !self.is_draining
-            && self.session.outbox.has_room(self.quota)
+            && self.session.outbox.waiting_mail() < self.door.settings.mailbox as usize
             && self.out.backlog() < self.door.settings.write_backlog.0
         {
             match self.link.next() {

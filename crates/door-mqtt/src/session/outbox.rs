@@ -86,6 +86,8 @@ pub(crate) enum Acked {
 pub(crate) struct Outbox {
     inflight: VecDeque<InFlight>,
     queued: VecDeque<Outgoing>,
+    /// Those of `queued` that are not the device's own.
+    waiting_mail: usize,
     last_id: u16,
     out: u16,
     /// Messages of applications that were acknowledged after they had come from an earlier connection: the store may
@@ -99,13 +101,14 @@ impl Outbox {
         self.inflight.len() + self.queued.len()
     }
 
-    /// True when another message could go out at once.
-    pub(crate) fn has_room(&self, quota: u16) -> bool {
-        self.queued.is_empty() && self.out < quota
+    /// Messages of the platform that wait for their turn.
+    pub(crate) fn waiting_mail(&self) -> usize {
+        self.waiting_mail
     }
 
     /// Puts a message at the end.
     pub(crate) fn push(&mut self, outgoing: Outgoing) {
+        self.waiting_mail += usize::from(!matches!(outgoing.origin, Origin::Own));
         self.queued.push_back(outgoing);
     }
 
@@ -162,6 +165,7 @@ impl Outbox {
         }
         while self.out < quota {
             let Some(outgoing) = self.queued.pop_front() else { break };
+            self.waiting_mail -= usize::from(!matches!(outgoing.origin, Origin::Own));
             if outgoing.expires_at.is_some_and(|at| at <= now) {
                 given_back.push(outgoing); // v5 [MQTT-3.3.2-5]
                 continue;
@@ -235,6 +239,7 @@ impl Outbox {
             entry.is_resumed = true;
         }
         self.queued.retain(|o| matches!(o.origin, Origin::Own));
+        self.waiting_mail = 0;
     }
 
     /// The next connection begins: commands and property calls that nobody waits for any more are not repeated.

@@ -21,7 +21,8 @@ pub(crate) enum Place<'a> {
         /// What stands after it and its slash.
         rest: &'a str,
     },
-    /// Anything else under `$oc/`: bridges, device to device, forms that do not exist.
+    /// Anything else that begins with `$`: bridges, device to device, forms that do not exist, and what servers keep for
+    /// themselves (3.1.1 §4.7.2).
     Reserved,
     /// A topic that the platform did not declare; the device's own affair.
     Free,
@@ -29,11 +30,10 @@ pub(crate) enum Place<'a> {
 
 /// Finds the place of a topic name.
 pub(crate) fn place<'a>(topic: &'a str, own_id: &str) -> Place<'a> {
-    let Some(rest) = topic.strip_prefix("$oc") else { return Place::Free };
-    let Some(rest) = rest.strip_prefix('/') else {
-        return if rest.is_empty() { Place::Reserved } else { Place::Free };
-    };
-    let Some(rest) = rest.strip_prefix("devices/") else { return Place::Reserved };
+    if !topic.starts_with('$') {
+        return Place::Free;
+    }
+    let Some(rest) = topic.strip_prefix("$oc/devices/") else { return Place::Reserved };
     if let Some(own) = rest.strip_prefix(own_id).and_then(|r| r.strip_prefix('/')) {
         if let Some(system) = own.strip_prefix("sys/") {
             return Place::System(system);
@@ -60,7 +60,7 @@ pub(crate) fn judge_filter(
     max_topic: usize,
 ) -> Result<QoS, ReasonCode> {
     // A wildcard on the first level never matches a topic that begins with `$` [MQTT-4.7.2-1].
-    if filter != "$oc" && !filter.starts_with("$oc/") {
+    if !filter.starts_with('$') {
         let fits = filter.len() <= max_topic;
         return if fits { Ok(QoS::ExactlyOnce) } else { Err(ReasonCode::TOPIC_FILTER_INVALID) };
     }
@@ -100,7 +100,8 @@ mod tests {
             ("$oc/m2m/to/a/from/b/request_id=1", Place::Reserved),
             ("$oc/bridges/b/devices/d/sys/x", Place::Reserved),
             ("$oc", Place::Reserved),
-            ("$ocx/devices/a", Place::Free),
+            ("$ocx/devices/a", Place::Reserved),
+            ("$SYS/broker", Place::Reserved),
             ("/huawei/v1/devices/p_d/data/json", Place::Free),
             ("", Place::Free),
         ] {
@@ -138,7 +139,6 @@ mod tests {
             "#",
             "+/a",
             "/huawei/v1/devices/d/command/json",
-            "$SYS/#",
         ] {
             assert_eq!(judge(filter), Ok(QoS::ExactlyOnce), "{filter}");
         }
@@ -152,6 +152,8 @@ mod tests {
             "$oc/devices/#",
             "$oc/#",
             "$oc",
+            "$SYS/#",
+            "$share/g/x",
             "$oc/+/d/sys/#",
             "$oc/m2m/to/d/#",
             "$oc/bridges/b/devices/+/sys/#",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::document::{DataType, ServiceCapability, ServiceCommandPara, ServiceProperty};
 use crate::error::{Code, Error};
-use crate::properties::{MAX_DEPTH, PropertyObject, each_entry, nests_deeper_than, write_json_string};
+use crate::properties::{MAX_DEPTH, PropertyObject, each_entry, is_text, nests_deeper_than, write_json_string};
 use crate::shadow::is_shadow_key;
 use crate::time::Timestamp;
 
@@ -312,6 +312,7 @@ impl CompiledModel {
         each_entry(properties, |name, raw| {
             let declared = service.and_then(|s| s.properties.get(&*name));
             let verdict = match declared {
+                _ if !is_text(raw) => Err(MismatchReason::WrongType),
                 Some(value) if self.strictness != Strictness::Off => value.judge(raw),
                 None if self.strictness == Strictness::Strict => Err(MismatchReason::UnknownProperty),
                 _ if !is_shadow_key(&name) => Err(MismatchReason::ForbiddenName),

@@ -48,6 +48,7 @@ fn the_valid_rest_passes() {
     check(r#"{"i":null}"#, "{}", &[WrongType]);
     check(r#"{"i":1,"i":2}"#, r#"{"i":2}"#, &[]);
     check(r#"{"d":1e400}"#, "{}", &[OutOfRange]);
+    check(r#"{"t":"\ud800","o":{"k":"\ud800"}}"#, "{}", &[WrongType, WrongType]);
 }
 
 #[test]

@@ -27,6 +27,7 @@ impl Departures {
         let mut left = self.0.lock();
         left.order.push_back((at, context.id.clone()));
         left.contexts.insert(context.id.clone(), (at, context));
+        metrics::counter!("causeway_device_departures_total").increment(1);
     }
 
     /// The device came back.

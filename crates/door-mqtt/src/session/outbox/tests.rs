@@ -44,7 +44,7 @@ fn quota_order_and_reuse_of_identifiers() {
         outbox.push(own(text, QoS::AtLeastOnce));
     }
     assert_eq!(pump(&mut outbox, 2), ["1 a", "2 b"]);
-    assert!(!outbox.has_room(2) && outbox.queued.len() == 1);
+    assert_eq!((outbox.queued.len(), outbox.waiting_mail()), (1, 0));
     assert!(matches!(outbox.puback(id(3)), Acked::Unknown));
     assert!(matches!(outbox.pubrec(id(2), false), Acked::Unknown));
     assert!(matches!(outbox.puback(id(1)), Acked::Over(_)));
@@ -82,8 +82,10 @@ fn the_next_connection_gets_everything_again_in_order() {
     outbox.push(outgoing("e", QoS::AtLeastOnce, Origin::Message { no: 5, done: None }));
     outbox.push(own("f", QoS::AtLeastOnce));
     assert_eq!(pump(&mut outbox, 4), ["1 a", "2 b", "3 c", "4 d"]);
+    assert_eq!(outbox.waiting_mail(), 1);
     outbox.pubrec(id(1), false);
     outbox.park();
+    assert_eq!(outbox.waiting_mail(), 0);
     assert!(matches!(outbox.puback(id(2)), Acked::Unknown), "nothing is out while the device is away");
     outbox.resume(NOW);
     assert_eq!(
