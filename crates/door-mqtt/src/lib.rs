@@ -14,6 +14,8 @@ mod connection;
 mod door;
 mod downlink;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod listener;
 mod session;
 mod settings;

@@ -17,8 +17,6 @@ use rusqlite::Connection;
 use super::connection::{BUSY, open_checkpointer};
 use super::error::Outcome;
 
-/// Bytes of a page; SQLite's default, which this store does not change.
-const PAGE: usize = 4096;
 /// Readers that come one after another without a gap keep the log from starting anew. When it has so many times its
 /// usual size, those that read are waited for, for a moment: a reader that stays (a copy being made) is not.
 const WAIT_FOR_READERS: u32 = 2;
@@ -87,12 +85,15 @@ impl Checkpointer {
             }))
             .map_err(super::error::Failure::from)?;
         let conn = open_checkpointer(path)?;
+        let page: i64 =
+            conn.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(super::error::Failure::from)?;
+        let page = usize::try_from(page).unwrap_or(1);
         let worker = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("store-checkpoint".into())
             .spawn(move || work(&conn, &worker))
             .map_err(|e| Error::unavailable(format_args!("cannot start a thread: {e}")))?;
-        let limit = u32::try_from(limit / PAGE).unwrap_or(u32::MAX).max(64);
+        let limit = u32::try_from(limit / page.max(1)).unwrap_or(u32::MAX).max(32);
         Ok(Self { shared, thread: Some(thread), limit, begin_at: limit })
     }
 

@@ -14,13 +14,13 @@
 //!
 //! The plain way (insert a row, its index entry and update the shadow, all in the commit) writes a page of the index and
 //! one of the shadow for nearly every report as soon as some thousand devices report in turn. `benches/store.rs` has
-//! both ways side by side; on two busy cores, reports of 250 bytes, processor time a report with everything included:
+//! both ways side by side; on two cores, reports of 250 bytes, processor time a report with everything included:
 //!
 //! | devices | this way | plain way |
 //! | ---: | ---: | ---: |
-//! | 1,000 | 1.8 µs | 9 µs |
-//! | 10,000 | 2.2 µs | 12 µs |
-//! | 100,000 | @100k@ µs | 24 µs |
+//! | 1,000 | 1.9 µs | 7 µs |
+//! | 10,000 | 1.9 µs | 12 µs |
+//! | 100,000 | 3.9 µs | 18 µs |
 //!
 //! The history of a deleted device leaves the index at once; its blocks go when retention trims them.
 

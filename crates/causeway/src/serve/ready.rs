@@ -101,10 +101,9 @@ impl Ready {
             (Some(admin), Some(key)) if is_first_start => {
                 line("administrator", &admin.user);
                 line("password (shown once)", &admin.password);
-                line("access key AK (shown once)", &key.ak);
-                line("secret key SK (shown once)", &key.sk);
+                line("access key (AK)", &key.ak);
                 text.push_str(
-                    "\nThe credentials also stand in initial-admin.json in the data folder, for your eyes only.\n",
+                    "\nThe secret key (SK) stands in initial-admin.json in the data folder, for your eyes only.\n",
                 );
             }
             (Some(admin), _) => line("administrator", &format!("{} (password: initial-admin.json)", admin.user)),

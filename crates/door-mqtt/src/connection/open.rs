@@ -342,7 +342,7 @@ impl Connection {
         list.extend(largest.map(Property::MaximumPacketSize));
         list.push(Property::TopicAliasMaximum(settings.topic_alias_maximum));
         if connect.properties.session_expiry_interval().unwrap_or(0) != self.expiry {
-            list.push(Property::SessionExpiryInterval(self.expiry)); // v5 [MQTT-3.2.2-21]
+            list.push(Property::SessionExpiryInterval(self.expiry)); // v5 §3.2.2.3.2
         }
         let connack = Connack { session_present: is_present, code: 0, properties: Properties::from(&list) };
         let written = mqtt::encode_connack(&mut self.out.bytes, self.version, &connack); // [MQTT-3.2.0-1]
