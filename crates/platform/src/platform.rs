@@ -62,7 +62,8 @@ pub struct Platform {
     pub directory: Directory,
     pub(crate) secrets: Secrets,
     pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) waiters: Arc<Waiters>,
+    /// Requests that wait for a device.
+    pub waiters: Arc<Waiters>,
     pub(crate) products: ProductCache,
     pub(crate) children: Children,
     pub(crate) departures: Departures,
@@ -118,7 +119,6 @@ impl Platform {
         });
         bus.join(platform.clone());
         platform.reload_push_targets().await?;
-        platform.adopt_departed().await?;
         Ok(platform)
     }
 
@@ -126,12 +126,19 @@ impl Platform {
     /// history that is too old.
     pub async fn keep_time(self: Arc<Self>, stop: CancellationToken) {
         let mut trimmed = self.clock.now();
+        let started = trimmed;
+        let mut adopted = false;
         while !stop.is_cancelled() {
             tokio::select! {
                 () = self.clock.tick(Duration::from_secs(1)) => {}
                 () = stop.cancelled() => return,
             }
-            let mut outcome = self.mark_offline().await;
+            let mut outcome = Ok(());
+            if !adopted {
+                outcome = self.adopt_departed(started).await;
+                adopted = outcome.is_ok();
+            }
+            outcome = outcome.and(self.mark_offline().await);
             outcome = outcome.and(self.expire_messages().await);
             outcome = outcome.and(self.remove_overdue_devices().await);
             if self.clock.now().0 - trimmed.0 > TRIM_EVERY_MS {
@@ -156,6 +163,10 @@ impl Platform {
     /// A device that did not connect within the `timeout` of its registration is removed (002 §2.1.1).
     async fn remove_overdue_devices(&self) -> Result<()> {
         for device in self.store.overdue_devices(self.clock.now(), 100).await? {
+            // It may have come while its turn was waited for.
+            if self.device(&device.id).await.is_ok_and(|d| d.activated_at.is_some()) {
+                continue;
+            }
             match self.delete_device(&device.id).await {
                 Ok(()) => tracing::info!(device_id = %device.id, "removed: it did not connect within its timeout"),
                 Err(e) if matches!(e.code(), Code::DeviceNotFound | Code::DeviceHasChildren) => {}

@@ -26,6 +26,10 @@ pub(crate) use ready::Ready;
 
 /// All parts drain within this time after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
+/// Of that, the store's part.
+const CLOSING: Duration = Duration::from_secs(2);
+/// The store is asked so often whether it lives.
+const PULSE: Duration = Duration::from_secs(5);
 
 /// A platform that listens.
 pub(crate) struct Running {
@@ -140,12 +144,14 @@ impl Running {
         tokio::select! {
             () = stop.cancelled() => {}
             part = self.parts.join_next() => ended = part,
+            () = store_is_gone(&self.platform) => ended = Some(Ok("store")),
         }
         tracing::info!("stopping");
         self.stop_doors.cancel();
+        self.platform.waiters.give_up();
         self.platform.directory.close_where(|_| true, CloseReason::Shutdown);
         self.stop_rest.cancel();
-        let drained = tokio::time::timeout(DRAIN - Duration::from_secs(1), async {
+        let drained = tokio::time::timeout(DRAIN - CLOSING, async {
             while self.parts.join_next().await.is_some() {}
         })
         .await;
@@ -160,6 +166,17 @@ impl Running {
                 tracing::info!("stopped");
                 Ok(())
             }
+        }
+    }
+}
+
+/// Returns when the store has failed for good. A store that cannot be reached for a while answers again later; the
+/// embedded one does not come back once its writer is gone.
+async fn store_is_gone(platform: &Platform) {
+    loop {
+        tokio::time::sleep(PULSE).await;
+        if platform.store.has_ended() {
+            return;
         }
     }
 }

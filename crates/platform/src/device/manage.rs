@@ -117,7 +117,9 @@ impl Platform {
         if frozen && let Some(context) = self.context_of(device.clone()).await? {
             // Its connection is cut now; there is nothing to wait a minute for.
             self.departures.forget(id);
-            self.change_status(&context, device.connection, StatusEvent::Gone).await?;
+            let shown_offline = self.change_status(&context, device.connection, StatusEvent::Gone).await;
+            self.bus.announce(Changed::Device(id.clone())).await;
+            return shown_offline;
         }
         self.bus.announce(Changed::Device(id.clone())).await;
         Ok(())

@@ -23,6 +23,10 @@ pub trait InstanceStore: Send + Sync {
     async fn insert_instance(&self, instance: &Instance) -> Result<()>;
     /// Answers when the store can serve (for `/readyz`).
     async fn ping(&self) -> Result<()>;
+    /// True once the store can never serve again in this process.
+    fn has_ended(&self) -> bool {
+        false
+    }
     /// Commits what is gathered and stops taking units. Called once, at the end.
     async fn close(&self);
 }

@@ -7,6 +7,7 @@ use causeway_model::product::{CompiledModel, Strictness};
 use causeway_model::registry::{CustomTopic, Product};
 use causeway_model::{AppId, ProductId, RecordNo, Result};
 use dashmap::DashMap;
+use parking_lot::Mutex;
 
 use crate::Store;
 
@@ -44,11 +45,20 @@ impl ProductHandle {
 pub(crate) struct ProductCache {
     handles: DashMap<RecordNo, Arc<ProductHandle>>,
     strictness: Strictness,
+    /// Rises with every change heard. What was read from the store before a rise is read again.
+    changes: Mutex<u64>,
+    /// Versions are compiled one after another, so that an older one never replaces a newer one.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl ProductCache {
     pub(crate) fn new(strictness: Strictness) -> Self {
-        Self { handles: DashMap::new(), strictness }
+        Self {
+            handles: DashMap::new(),
+            strictness,
+            changes: Mutex::new(0),
+            reloading: tokio::sync::Mutex::new(()),
+        }
     }
 
     fn compile(&self, product: &Product) -> ProductVersion {
@@ -64,18 +74,26 @@ impl ProductCache {
         if let Some(handle) = self.handles.get(&no) {
             return Ok(Some(handle.clone()));
         }
-        let Some(product) = store.product(no).await? else { return Ok(None) };
-        let handle = Arc::new(ProductHandle {
-            no,
-            id: product.id.clone(),
-            app_id: product.app_id.clone(),
-            version: ArcSwap::from_pointee(self.compile(&product)),
-        });
-        Ok(Some(self.handles.entry(no).or_insert(handle).clone()))
+        loop {
+            let mark = *self.changes.lock();
+            let Some(product) = store.product(no).await? else { return Ok(None) };
+            let handle = Arc::new(ProductHandle {
+                no,
+                id: product.id.clone(),
+                app_id: product.app_id.clone(),
+                version: ArcSwap::from_pointee(self.compile(&product)),
+            });
+            let changes = self.changes.lock();
+            if *changes == mark {
+                return Ok(Some(self.handles.entry(no).or_insert(handle).clone()));
+            }
+        }
     }
 
     /// Compiles the product anew after a change.
     pub(crate) async fn reload(&self, store: &dyn Store, no: RecordNo) -> Result<()> {
+        *self.changes.lock() += 1;
+        let _turn = self.reloading.lock().await;
         let Some(handle) = self.handles.get(&no).map(|h| h.clone()) else { return Ok(()) };
         match store.product(no).await? {
             Some(product) => handle.version.store(Arc::new(self.compile(&product))),

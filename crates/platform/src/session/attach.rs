@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use causeway_model::registry::Device;
 use causeway_model::status::{DeviceStatus, StatusEvent};
-use causeway_model::{Error, Result};
+use causeway_model::{Code, Error, Result};
 
 use crate::Platform;
 use crate::downlink::DeviceLink;
@@ -31,7 +31,7 @@ impl Platform {
     /// device is ONLINE, for every reader, when this returns.
     ///
     /// # Errors
-    /// Only the store's.
+    /// [`Code::DeviceNotFound`] and [`Code::DeviceState`] when the device was deleted or frozen meanwhile.
     pub async fn attach(self: &Arc<Self>, device: Device, link: Arc<dyn DeviceLink>) -> Result<Attachment> {
         let Some(context) = self.context_of(device.clone()).await? else {
             return Err(Error::internal(format!("device {} has no product", device.id)));
@@ -39,11 +39,30 @@ impl Platform {
         let generation = self.directory.insert(context.clone(), link);
         let attachment = Attachment { platform: self.clone(), context, device, generation };
         self.departures.forget(&attachment.context.id);
-        // The status is read again: between sign-in and now a delayed OFFLINE may have been committed.
-        let known = self.store.device_by_no(attachment.context.no).await?;
-        let connection = known.map_or(attachment.device.connection, |d| d.connection);
-        self.change_status(&attachment.context, connection, StatusEvent::Connected).await?;
+        // Read again, now that changes find the connection in the directory: since the sign-in the device may have been
+        // deleted or frozen, or a delayed OFFLINE may have been committed.
+        let Some(known) = self.store.device_by_no(attachment.context.no).await? else {
+            return Err(Error::new(Code::DeviceNotFound, "The device was deleted while it connected."));
+        };
+        if known.frozen {
+            return Err(Error::new(Code::DeviceState, "The device was frozen while it connected."));
+        }
+        self.change_status(&attachment.context, known.connection, StatusEvent::Connected).await?;
         Ok(attachment)
+    }
+
+    /// What must be committed when `event` happens to a device whose stored status is `from`; `None` when nothing changes.
+    pub(crate) fn status_unit(&self, device: &DeviceContext, from: DeviceStatus, event: StatusEvent) -> Option<Unit> {
+        let status = from.next(event)?;
+        let at = self.clock.now();
+        let deliveries = match self.push_target_of(&device.app_id) {
+            Some(target) => {
+                let body = notification::status_update(device, status, Some(at), at);
+                vec![notification::delivery(target, Some(device.no), body, at)]
+            }
+            None => Vec::new(),
+        };
+        Some(Unit { device: device.no, arrival: at, change: Change::Status(StatusChange { status, at }), deliveries })
     }
 
     /// Commits a change of status, if `event` makes one.
@@ -53,17 +72,7 @@ impl Platform {
         from: DeviceStatus,
         event: StatusEvent,
     ) -> Result<()> {
-        let Some(status) = from.next(event) else { return Ok(()) };
-        let at = self.clock.now();
-        let deliveries = match self.push_target_of(&device.app_id) {
-            Some(target) => {
-                let body = notification::status_update(device, status, Some(at), at);
-                vec![notification::delivery(target, Some(device.no), body, at)]
-            }
-            None => Vec::new(),
-        };
-        let unit =
-            Unit { device: device.no, arrival: at, change: Change::Status(StatusChange { status, at }), deliveries };
+        let Some(unit) = self.status_unit(device, from, event) else { return Ok(()) };
         let ticket = self.store.submit(vec![unit]).await;
         ticket.await.map_err(|_| Error::unavailable("the store stopped before the commit"))?
     }
@@ -96,7 +105,7 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         if self.platform.directory.remove(&self.context.id, self.generation) {
-            self.platform.departures.note(self.context.clone(), self.platform.clock.now());
+            self.platform.departures.note(self.context.no, self.context.id.clone(), self.platform.clock.now());
         }
     }
 }

@@ -55,6 +55,11 @@ impl Waiters {
         }
     }
 
+    /// Ends every waiting at once: the platform stops.
+    pub fn give_up(&self) {
+        self.waiting.clear();
+    }
+
     /// Requests waiting right now.
     pub fn len(&self) -> usize {
         self.waiting.len()
@@ -67,7 +72,7 @@ impl Waiters {
 }
 
 impl Place {
-    /// Waits for the answer; `None` after `timeout`.
+    /// Waits for the answer; `None` after `timeout`, or when the platform stops.
     pub async fn wait(mut self, timeout: Duration) -> Option<Answer> {
         tokio::time::timeout(timeout, &mut self.answer).await.ok()?.ok()
     }

@@ -1,6 +1,7 @@
 //! Desired properties that a device has not shown yet: sent when it comes online and when it reports, until they match.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use causeway_model::properties::{ObjectBuilder, PropertyObject};
@@ -65,6 +66,7 @@ impl OpenDesired {
 impl Platform {
     /// Reads from the store what is open for a device.
     pub(crate) async fn load_open_desired(&self, device: &DeviceContext) -> Result<()> {
+        let reading = device.desired_readings.fetch_add(1, Ordering::Relaxed) + 1;
         let open: Vec<_> = self
             .store
             .shadow(device.no)
@@ -72,7 +74,11 @@ impl Platform {
             .iter()
             .filter_map(|s| s.unmatched().map(|open| (s.service_id.clone(), open)))
             .collect();
-        *device.open_desired.lock() = (!open.is_empty()).then(|| Box::new(OpenDesired::new(open)));
+        let mut guard = device.open_desired.lock();
+        // A reading that began later saw at least as much.
+        if device.desired_readings.load(Ordering::Relaxed) == reading {
+            *guard = (!open.is_empty()).then(|| Box::new(OpenDesired::new(open)));
+        }
         Ok(())
     }
 

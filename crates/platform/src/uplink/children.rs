@@ -5,36 +5,55 @@ use std::time::Duration;
 
 use causeway_model::{AppId, DeviceId, Result};
 use moka::sync::Cache;
+use parking_lot::Mutex;
 
 use super::DeviceContext;
 use crate::Platform;
 
 /// Most children remembered.
 const CAPACITY: u64 = 50_000;
-/// Silent children are forgotten.
-const IDLE: Duration = Duration::from_secs(600);
+/// Children are read again after so long, in case the news of a change was lost with whoever had to tell it.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
-pub(crate) struct Children(Cache<DeviceId, Arc<DeviceContext>>);
+pub(crate) struct Children {
+    known: Cache<DeviceId, Arc<DeviceContext>>,
+    /// Rises with everything forgotten. What was read from the store before a rise is not remembered after it.
+    forgotten: Mutex<u64>,
+}
 
 impl Default for Children {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).support_invalidation_closures().build())
+        let known =
+            Cache::builder().max_capacity(CAPACITY).time_to_live(REMEMBERED).support_invalidation_closures().build();
+        Self { known, forgotten: Mutex::new(0) }
     }
 }
 
 impl Children {
     pub(crate) fn get(&self, id: &str) -> Option<Arc<DeviceContext>> {
-        self.0.get(id)
+        self.known.get(id)
+    }
+
+    /// Remembers what was read from the store, unless something was forgotten since `mark`.
+    fn remember(&self, mark: u64, child: &Arc<DeviceContext>) {
+        let forgotten = self.forgotten.lock();
+        if *forgotten == mark {
+            self.known.insert(child.id.clone(), child.clone());
+        }
     }
 
     pub(crate) fn forget(&self, id: &DeviceId) {
-        self.0.invalidate(id);
+        let mut forgotten = self.forgotten.lock();
+        *forgotten += 1;
+        self.known.invalidate(id);
     }
 
     pub(crate) fn forget_app(&self, app: &AppId) {
+        let mut forgotten = self.forgotten.lock();
+        *forgotten += 1;
         let app = app.clone();
-        let forgotten = self.0.invalidate_entries_if(move |_, c| c.app_id == app);
-        debug_assert!(forgotten.is_ok(), "the cache is built with invalidation closures");
+        let done = self.known.invalidate_entries_if(move |_, c| c.app_id == app);
+        debug_assert!(done.is_ok(), "the cache is built with invalidation closures");
     }
 }
 
@@ -59,6 +78,7 @@ impl Platform {
             return Ok(Some(child));
         }
         let Ok(id) = DeviceId::parse(id) else { return Ok(None) };
+        let mark = *self.children.forgotten.lock();
         let Some(device) = self.store.device(&id).await? else { return Ok(None) };
         if device.gateway_id.is_none() {
             return Ok(None);
@@ -66,7 +86,7 @@ impl Platform {
         let context = self.context_of(device).await?;
         if let Some(context) = &context {
             self.load_open_desired(context).await?;
-            self.children.0.insert(id, context.clone());
+            self.children.remember(mark, context);
         }
         Ok(context)
     }

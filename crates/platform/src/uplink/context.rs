@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use causeway_model::properties::PropertyObject;
 use causeway_model::registry::Device;
@@ -28,6 +29,8 @@ pub struct DeviceContext {
     pub gateway_id: Option<DeviceId>,
     /// Desired properties that the device has not shown yet.
     pub(crate) open_desired: Mutex<Option<Box<OpenDesired>>>,
+    /// Rises with every reading of the desired side; only the newest reading is kept.
+    pub(crate) desired_readings: AtomicU32,
     /// Numbers of pending messages handed to the connection already.
     pub(crate) handed: Mutex<HashSet<i64>>,
 }
@@ -42,6 +45,7 @@ impl DeviceContext {
             product,
             gateway_id: device.gateway_id,
             open_desired: Mutex::new(None),
+            desired_readings: AtomicU32::new(0),
             handed: Mutex::new(HashSet::new()),
         }
     }
