@@ -31,7 +31,8 @@ causeway_model::settings! {
         /// Reports are gathered so long before they are committed together. Adds to the latency of an acknowledgement,
         /// takes from the cost of a report.
         gather: Span = Span::millis(3),
-        /// So many units may wait for their commit; beyond that, doors read more slowly.
+        /// So many units may wait for their commit, one with more than 4 KiB of text counting as several; beyond that,
+        /// doors read more slowly.
         queue_units: u32 = 65_536,
         /// Page cache of the SQLite writer; each reader has an eighth of it.
         cache: ByteSize = ByteSize(16 << 20),

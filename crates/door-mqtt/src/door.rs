@@ -48,7 +48,7 @@ pub(crate) struct Meters {
 pub struct Door {
     pub(crate) platform: Arc<Platform>,
     pub(crate) settings: Arc<MqttSettings>,
-    pub(crate) places: Places,
+    pub(crate) places: Arc<Places>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) meters: Meters,
     pub(crate) log: LogGate,
@@ -63,8 +63,8 @@ impl Door {
     #[must_use]
     pub fn new(platform: Arc<Platform>, settings: Arc<MqttSettings>) -> Arc<Self> {
         Arc::new(Self {
-            places: Places::default(),
-            budget: Budget::new(settings.session_memory.0),
+            places: Arc::default(),
+            budget: Budget::new(settings.session_memory.0, settings.session_share.0),
             meters: Meters {
                 connections: gauge!("causeway_mqtt_connections"),
                 packets: counter!("causeway_mqtt_packets_received_total"),

@@ -45,8 +45,11 @@ settings! {
         session_expiry_max: Span = Span::secs(7 * 86_400),
         /// QoS 1 and 2 messages kept for a device that is away or slow, between its own subscriptions.
         max_queued: u32 = 1000,
-        /// Memory for all such messages of all devices.
+        /// Memory for all such messages of all devices, and for commands and messages on their way with QoS 1. A quarter
+        /// is for the latter alone.
         session_memory: ByteSize = ByteSize(64 << 20),
+        /// Most of it that one device may use for what it causes itself; one message is kept whatever its size.
+        session_share: ByteSize = ByteSize(1 << 20),
         /// Retained messages of a device.
         retained_max: u32 = 100,
         /// Largest retained message.

@@ -39,7 +39,10 @@ impl PropertyObject {
                 ));
             }
             if !is_text(value) {
-                return Err(Error::new(Code::InvalidInput, format!("Invalid input. The value of '{name}' holds a lone surrogate.")));
+                return Err(Error::new(
+                    Code::InvalidInput,
+                    format!("Invalid input. The value of '{name}' holds a lone surrogate."),
+                ));
             }
             builder.set(&name, value);
             Ok(())

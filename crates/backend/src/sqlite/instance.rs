@@ -43,8 +43,14 @@ impl InstanceStore for SqliteStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        // Through the writer: a disk that takes no commits is not ready.
+        // Through the writer: a disk that takes no commits is not ready, and neither is a writer that has ended, whose
+        // queue is closed.
         self.write(|tx| Ok(tx.conn.query_row("SELECT 1", [], |_| Ok(()))?)).await
+    }
+
+    fn has_ended(&self) -> bool {
+        // The writer closes the queue when it ends, in whatever way.
+        self.queue.is_closed()
     }
 
     async fn close(&self) {

@@ -1,14 +1,15 @@
 //! What waits for the writer: units in order of submission, and pieces of registry work.
 //!
-//! Both are bounded: units by permits that go back after their commit, registry work by permits held by its callers.
+//! Both are bounded: units by permits that go back after their commit, more of them for longer texts; registry work by
+//! permits held by its callers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use causeway_model::Error;
-use causeway_platform::uplink::{CommitTicket, Unit};
+use causeway_platform::uplink::{Change, CommitTicket, Unit};
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 use super::transaction::RegistryWork;
 
@@ -16,6 +17,10 @@ use super::transaction::RegistryWork;
 const GATHER_UNITS: usize = 2048;
 /// More units do not go into one transaction: it bounds the wait of those behind it.
 const BATCH_UNITS: usize = 16_384;
+/// Nor more bytes of their texts, unless one call alone brings more: a transaction holds its rows in memory.
+const BATCH_BYTES: usize = 16 << 20;
+/// A unit whose texts are longer than this takes several permits, so that the queue bounds memory and not only numbers.
+const UNIT_BYTES: usize = 4096;
 /// Pieces of registry work that may wait.
 const REGISTRY_LIMIT: usize = 1024;
 
@@ -23,6 +28,8 @@ const REGISTRY_LIMIT: usize = 1024;
 pub(super) struct Submission {
     pub(super) units: Vec<Unit>,
     pub(super) reply: oneshot::Sender<Result<(), Error>>,
+    /// Bytes of the units' texts.
+    bytes: usize,
     permits: u32,
 }
 
@@ -80,6 +87,30 @@ fn closed() -> Error {
     Error::unavailable("the store is closed")
 }
 
+/// The ticket of units that a closed queue does not take.
+fn refused() -> CommitTicket {
+    let (reply, ticket) = oneshot::channel();
+    // The receiver is in our hands; it cannot be gone.
+    let _ = reply.send(Err(closed()));
+    ticket
+}
+
+/// Bytes of the texts that a unit carries.
+fn text_bytes(unit: &Unit) -> usize {
+    let change = match &unit.change {
+        Change::Report(rows) => rows.iter().map(|r| r.service_id.len() + r.properties.as_str().len()).sum(),
+        Change::Message(outcome) => outcome.error.as_ref().map_or(0, |(code, text)| code.len() + text.len()),
+        Change::None | Change::Status(_) => 0,
+    };
+    change + unit.deliveries.iter().map(|d| d.body.len()).sum::<usize>()
+}
+
+/// What a call takes of the queue.
+struct Load {
+    bytes: usize,
+    permits: u32,
+}
+
 impl Queue {
     pub(super) fn new(limit: u32, gather: Duration) -> Self {
         let limit = limit.max(1);
@@ -94,45 +125,53 @@ impl Queue {
     }
 
     /// A call larger than the whole queue waits until it is empty.
-    fn permits_for(&self, units: &[Unit]) -> u32 {
-        u32::try_from(units.len()).unwrap_or(u32::MAX).min(self.limit)
+    fn load(&self, units: &[Unit]) -> Load {
+        let (mut bytes, mut permits) = (0, 0);
+        for unit in units {
+            let text = text_bytes(unit);
+            bytes += text;
+            permits += 1 + text / UNIT_BYTES;
+        }
+        Load { bytes, permits: u32::try_from(permits).unwrap_or(u32::MAX).clamp(1, self.limit) }
     }
 
     pub(super) async fn submit(&self, units: Vec<Unit>) -> CommitTicket {
-        let permits = self.permits_for(&units);
-        if let Ok(permit) = self.permits.acquire_many(permits).await {
-            permit.forget();
+        let load = self.load(&units);
+        match self.permits.acquire_many(load.permits).await {
+            Ok(permit) => {
+                permit.forget();
+                self.push(units, load)
+            }
+            Err(_) => refused(),
         }
-        self.push(units, permits)
     }
 
     pub(super) fn try_submit(&self, units: Vec<Unit>) -> Result<CommitTicket, Vec<Unit>> {
-        let permits = self.permits_for(&units);
-        match self.permits.try_acquire_many(permits) {
+        let load = self.load(&units);
+        match self.permits.try_acquire_many(load.permits) {
             Ok(permit) => {
                 permit.forget();
-                Ok(self.push(units, permits))
+                Ok(self.push(units, load))
             }
-            Err(_) => Err(units),
+            Err(TryAcquireError::NoPermits) => Err(units),
+            // Trying again would be of no use.
+            Err(TryAcquireError::Closed) => Ok(refused()),
         }
     }
 
-    fn push(&self, units: Vec<Unit>, permits: u32) -> CommitTicket {
-        let (reply, ticket) = oneshot::channel();
+    /// Queues units whose permits have been taken.
+    fn push(&self, units: Vec<Unit>, Load { bytes, permits }: Load) -> CommitTicket {
         let mut state = self.state.lock();
         if state.closing {
-            drop(state);
-            self.permits.add_permits(permits as usize);
-            // The receiver is in our hands; it cannot be gone.
-            let _ = reply.send(Err(closed()));
-            return ticket;
+            return refused();
         }
+        let (reply, ticket) = oneshot::channel();
         let before = state.units;
         state.units += units.len();
         if state.submissions.is_empty() {
             state.first_at = Some(Instant::now());
         }
-        state.submissions.push_back(Submission { units, reply, permits });
+        state.submissions.push_back(Submission { units, reply, bytes, permits });
         let full = before < GATHER_UNITS && state.units >= GATHER_UNITS;
         // One call wakes the writer, not each until it runs.
         let wake = std::mem::take(&mut state.idle) || full;
@@ -176,9 +215,17 @@ impl Queue {
         wait
     }
 
-    /// Lets nothing more in. What waits is still committed.
+    /// Whether nothing is taken any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().closing
+    }
+
+    /// Lets nothing more in, and turns away who waits for a place. What is queued is still committed.
     pub(super) fn close(&self) {
         self.state.lock().closing = true;
+        // Permits no longer come back once the writer is gone.
+        self.permits.close();
+        self.registry_permits.close();
         self.ready.notify_one();
     }
 
@@ -221,11 +268,13 @@ impl Queue {
         let mut batch = Batch { closing: state.closing, ..Batch::default() };
         batch.registry = std::mem::take(&mut state.registry);
         batch.flushes = std::mem::take(&mut state.flushes);
-        let mut taken = 0;
+        let (mut taken, mut bytes) = (0, 0);
         while taken < BATCH_UNITS
-            && let Some(submission) = state.submissions.pop_front()
+            && let Some(submission) =
+                state.submissions.pop_front_if(|next| taken == 0 || bytes + next.bytes <= BATCH_BYTES)
         {
             taken += submission.units.len();
+            bytes += submission.bytes;
             batch.submissions.push(submission);
         }
         state.units -= taken;

@@ -32,6 +32,9 @@ pub(super) const SLICE: usize = 512;
 /// Rows carried over at once when nothing else is to be done, and for how long at most.
 const IDLE_SLICE: usize = 8192;
 const IDLE_SLICE_TIME: Duration = Duration::from_millis(10);
+/// Carrying over at the end takes no longer, as the whole platform is to stop within seconds; the next start reads
+/// the rest again.
+pub(super) const END_TIME: Duration = Duration::from_millis(1500);
 /// One commit in so many purges while there is traffic.
 const PURGE_EVERY: u64 = 16;
 /// Background work that failed is tried again after so long.
@@ -79,6 +82,8 @@ pub(super) struct State {
     commits: u64,
     /// After a failure, background work alone waits until then.
     pause_until: Option<Instant>,
+    /// Only what is queued is committed still.
+    closing: bool,
 }
 
 /// What a transaction did besides.
@@ -95,6 +100,9 @@ struct CloseOnEnd(Arc<Queue>);
 
 impl Drop for CloseOnEnd {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the writer of the store panicked; nothing is committed any more");
+        }
         self.0.close();
         loop {
             let batch = self.0.take(&Idle::No);
@@ -115,7 +123,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         let _guard = CloseOnEnd(Arc::clone(&self.queue));
         while self.turn() {}
-        self.end();
+        self.end(END_TIME);
     }
 
     /// Takes and commits one batch; false at the end.
@@ -124,12 +132,17 @@ impl Writer {
         if batch.closing && batch.is_empty() {
             return false;
         }
+        self.state.closing = batch.closing;
         let awaited = self.state.frozen + 1;
         self.state.flushes.extend(batch.flushes.drain(..).map(|flush| (awaited, flush)));
         if !batch.is_empty() || self.background() == Some(None) {
             self.commit(batch);
         }
-        self.freeze_when_due();
+        // At the end, what the bounded queue holds may make the growing table larger than usual: carrying over has its
+        // own time afterwards.
+        if !self.state.closing {
+            self.freeze_when_due();
+        }
         self.checkpointer.tick(&self.conn);
         true
     }
@@ -151,20 +164,18 @@ impl Writer {
         }
     }
 
-    /// Everything is carried over and the log emptied, so that the next start has nothing to do.
-    fn end(&mut self) {
+    /// Carries over what `time` allows and empties the log, so that the next start has little or nothing to do.
+    pub(super) fn end(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
         self.checkpointer.stop();
-        for _ in 0..2 {
-            let (frozen, active) = {
-                let memory = self.memory.read();
-                (memory.frozen.is_some(), !memory.active.is_empty())
-            };
-            if !frozen && active {
-                self.freeze();
-            }
-            if frozen || active {
-                self.carry_over_all();
-            }
+        self.carry_over_all(Some(deadline));
+        let growing = {
+            let memory = self.memory.read();
+            memory.frozen.is_none() && !memory.active.is_empty()
+        };
+        if growing && Instant::now() < deadline {
+            self.freeze();
+            self.carry_over_all(Some(deadline));
         }
         if let Err(error) = checkpoint::truncate(&self.conn) {
             tracing::warn!(%error, "the write-ahead log could not be carried over at the end");
@@ -331,6 +342,9 @@ impl Writer {
     fn carry_over(&mut self, units: usize, quiet: bool) -> Outcome<bool> {
         let memory = self.memory.read();
         let Some(frozen) = &memory.frozen else { return Ok(false) };
+        if self.state.closing && !quiet {
+            return Ok(false);
+        }
         let (quota, deadline) = if quiet {
             (IDLE_SLICE, Some(Instant::now() + IDLE_SLICE_TIME))
         } else {
@@ -344,8 +358,13 @@ impl Writer {
         state.fold.slice(&self.conn, frozen, &mut state.alive, quota, deadline)
     }
 
-    fn carry_over_all(&mut self) {
+    /// Carries the frozen table over, by slices that are committed one by one, until `deadline`.
+    fn carry_over_all(&mut self, deadline: Option<Instant>) {
         while self.memory.read().frozen.is_some() {
+            if deadline.is_some_and(|d| Instant::now() >= d) {
+                tracing::info!("not all reports are carried over; the next start will do it");
+                return;
+            }
             let seq = self.last_seq;
             match self.transact(&mut [], &mut [], 0) {
                 Ok(done) => self.committed(done),
@@ -422,7 +441,7 @@ impl Writer {
         };
         if due {
             if full {
-                self.carry_over_all();
+                self.carry_over_all(None);
             }
             if self.memory.read().frozen.is_none() {
                 self.freeze();

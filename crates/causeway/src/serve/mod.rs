@@ -151,10 +151,8 @@ impl Running {
         self.platform.waiters.give_up();
         self.platform.directory.close_where(|_| true, CloseReason::Shutdown);
         self.stop_rest.cancel();
-        let drained = tokio::time::timeout(DRAIN - CLOSING, async {
-            while self.parts.join_next().await.is_some() {}
-        })
-        .await;
+        let drained =
+            tokio::time::timeout(DRAIN - CLOSING, async { while self.parts.join_next().await.is_some() {} }).await;
         self.platform.store.close().await;
         if drained.is_err() {
             tracing::warn!("some connections did not end in time and were cut");

@@ -10,8 +10,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::Connection;
+use super::commits::uncommitted;
 use crate::error::Ending;
-use crate::session::place::Parked;
+use crate::session::place::{Parked, WaitingWill};
 use crate::session::will;
 use crate::transport::Stream;
 
@@ -42,7 +43,7 @@ impl Connection {
         {
             tracing::info!(device_id = %self.device().id, reason = ending.word(), why = ending.text(), "a connection was cut");
         }
-        self.link.shut();
+        self.seat.shut();
         self.slow = None;
         self.then = None;
         self.early.clear();
@@ -64,12 +65,12 @@ impl Connection {
             tracing::warn!(device_id = %self.device().id, ?error, "an ended session stays in the store");
         }
         let (door, device) = (self.door.clone(), self.device().clone());
-        let Self { stream, link, attachment, mut out, v5, version, .. } = *self;
+        let Self { stream, seat, attachment, mut out, v5, version, .. } = *self;
         drop(attachment);
         if let Some(will) = immediate {
             will::publish(&door, &device, &will).await;
         }
-        door.places.leave(&link);
+        drop(seat);
         if matches!(ending, Ending::Lost | Ending::NotReading) {
             return;
         }
@@ -92,19 +93,8 @@ impl Connection {
         if self.expiry == 0 {
             return;
         }
-        while let Some(awaiting) = self.awaiting.pop_front() {
-            if !awaiting.owed.iter().any(|o| o.is_pubrec) {
-                continue;
-            }
-            let is_committed = match awaiting.ticket {
-                Some(ticket) => matches!(ticket.await, Ok(Ok(()))),
-                None => true,
-            };
-            if !is_committed {
-                for owed in awaiting.owed.iter().filter(|o| o.is_pubrec) {
-                    self.session.received.remove(&owed.id);
-                }
-            }
+        for id in uncommitted(std::mem::take(&mut self.awaiting)).await {
+            self.session.received.remove(&id);
         }
     }
 
@@ -117,10 +107,14 @@ impl Connection {
             tracing::warn!(device_id = %self.device().id, ?error, "a session could not be stored");
         }
         let mut session = std::mem::take(&mut self.session);
-        session.outbox.park();
         let now = self.door.platform.clock.now();
-        let will = will.map(|will| (now.plus_ms(i64::from(will.delay) * 1000), *will));
-        let (client, context) = (self.client.clone(), Arc::clone(self.device()));
-        self.door.places.park(no, Parked { client, session, expires_at, will, context });
+        session.outbox.park(now);
+        let will = will.map(|will| WaitingWill {
+            at: now.plus_ms(i64::from(will.delay) * 1000),
+            will: *will,
+            context: Arc::clone(self.device()),
+        });
+        let client = self.client.clone();
+        self.door.places.park(no, Parked { client, session, expires_at, will });
     }
 }

@@ -28,10 +28,10 @@ use causeway_wire::mqtt::Version;
 use tokio::time::{Instant, Sleep};
 
 use crate::door::Door;
-use crate::downlink::link::Link;
 use crate::error::Ending;
 use crate::session::Session;
 use crate::session::letter::Will;
+use crate::session::place::Seat;
 use crate::transport::Stream;
 
 pub(crate) use open::open;
@@ -78,8 +78,9 @@ impl Out {
 pub(crate) struct Connection {
     door: Arc<Door>,
     stream: Stream,
-    link: Arc<Link>,
     attachment: Arc<Attachment>,
+    /// After the attachment: whoever takes the place next finds it gone.
+    seat: Seat,
     version: Version,
     session: Session,
     /// The client id without its time.
@@ -142,9 +143,9 @@ impl Connection {
     }
 
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<std::convert::Infallible, Ending>> {
-        if self.link.listen(cx.waker()) {
+        if self.seat.listen(cx.waker()) {
             self.has_mail = true;
-            match self.link.close_order() {
+            match self.seat.close_order() {
                 // What was taken is acknowledged first.
                 Some(CloseReason::Shutdown) => self.is_draining = true,
                 Some(reason) => return Poll::Ready(Err(Ending::Ordered(reason))),

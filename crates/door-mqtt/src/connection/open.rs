@@ -7,6 +7,7 @@ use std::time::Duration;
 use causeway_model::registry::Device;
 use causeway_model::{DeviceNo, Timestamp};
 use causeway_platform::device::{AuthFailure, Credentials};
+use causeway_platform::session::StoredSession;
 use causeway_wire::mqtt::{self, Connack, Connect, ConnectError, PacketId, Properties, Property, Version};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -20,7 +21,7 @@ use crate::downlink::link::Link;
 use crate::error::Refusal;
 use crate::session::Session;
 use crate::session::letter::Will;
-use crate::session::place::Parked;
+use crate::session::place::{Parked, Unparked};
 use crate::session::subscriptions::Subscriptions;
 use crate::session::will;
 use crate::transport::Stream;
@@ -62,11 +63,10 @@ pub(crate) async fn open(
         }
     };
     let link = Arc::new(Link::new(device.no, listener, door.settings.mailbox as usize));
-    let opening = Opening { door: &door, connect: &connect, device, client, link: link.clone(), stop };
+    let opening = Opening { door: &door, connect: &connect, device, client, link, stop };
     match opening.settle(stream, tail).await {
         Ok(connection) => Some(connection),
         Err(stream) => {
-            door.places.leave(&link);
             let refused = Refused { refusal: Refusal::Unavailable, word: "unavailable" };
             if let Some(stream) = stream {
                 refuse(&door, stream, &connect, refused).await;
@@ -198,7 +198,8 @@ impl Opening<'_> {
     async fn settle(self, stream: Stream, tail: Vec<u8>) -> Result<Box<Connection>, Option<Stream>> {
         let door = self.door;
         let no = self.device.no;
-        door.places.take(&self.link).await;
+        // Whatever fails below drops it after what it unparked, so that the next connection finds that.
+        let seat = door.places.take(self.link.clone()).await;
         // An even newer connection has the place, or the platform stops.
         if self.link.close_order().is_some() || self.stop.is_cancelled() {
             return Err(None);
@@ -223,9 +224,17 @@ impl Opening<'_> {
             Ok(attachment) => Arc::new(attachment),
             Err(error) => {
                 failed(error);
+                if let Some(before) = &resumed.before
+                    && let Err(error) = door.platform.store.put_session(no, before).await
+                {
+                    failed(error);
+                }
                 return Err(Some(stream));
             }
         };
+        let is_stored = resumed.is_stored;
+        let is_present = resumed.is_present;
+        let session = resumed.session(&self.client, door.platform.clock.now());
         let patience = Duration::from_millis(u64::from(self.connect.keep_alive) * 1500);
         let now = Instant::now();
         let version = self.connect.version;
@@ -234,13 +243,13 @@ impl Opening<'_> {
         let mut connection = Box::new(Connection {
             door: door.clone(),
             stream,
-            link: self.link,
             attachment,
+            seat,
             version,
-            session: resumed.session,
+            session,
             client: self.client,
             expiry,
-            is_stored: resumed.is_stored,
+            is_stored,
             will: self.connect.will.as_ref().and_then(Will::new).map(Box::new),
             v5,
             quota: door.settings.max_inflight.min(asked),
@@ -261,18 +270,37 @@ impl Opening<'_> {
             is_draining: false,
             timer: Box::pin(sleep_until(now + patience)),
         });
-        connection.accept(self.connect, resumed.is_present);
+        connection.accept(self.connect, is_present);
         Ok(connection)
     }
 }
 
 /// A session that goes on, or a new one.
 struct Resumed {
-    session: Session,
+    /// What was kept of it; kept again unless the connection comes about.
+    unparked: Option<Unparked>,
+    /// Its subscriptions, if the store has them.
+    subscriptions: Option<Subscriptions>,
+    /// What the store had, if that was changed.
+    before: Option<StoredSession>,
     /// There was one [MQTT-3.2.2-2].
     is_present: bool,
     /// The store has one.
     is_stored: bool,
+}
+
+impl Resumed {
+    /// The session of the connection, which has come about. A will that still waits is dropped: the session goes on
+    /// (v5 [MQTT-3.1.3-9]).
+    fn session(self, client: &str, now: Timestamp) -> Session {
+        let parked = self.unparked.and_then(Unparked::take).filter(|p| *p.client == *client);
+        let mut session = parked.map(|p| p.session).unwrap_or_default();
+        session.outbox.resume(now);
+        if let Some(subscriptions) = self.subscriptions {
+            session.subscriptions = subscriptions;
+        }
+        session
+    }
 }
 
 /// Finds the session of the device, or ends it (3.1.1 §3.1.2.4, v5 §3.1.2.4).
@@ -285,37 +313,32 @@ async fn resume(
 ) -> causeway_model::Result<Resumed> {
     let now = door.platform.clock.now();
     let stored = door.platform.store.session(no, now).await?;
-    let parked = door.places.unpark(no);
+    let unparked = door.places.unpark(no);
     let goes_on = !connect.clean_start
-        && match (&stored, &parked) {
+        && match (&stored, unparked.get()) {
             (Some(stored), _) => stored.client == client,
             (None, Some(parked)) => *parked.client == *client && parked.expires_at > now,
             (None, None) => false,
         };
     if !goes_on {
-        // The old session ends now, and with it the wait of its will (v5 §3.1.3.2.2).
-        if let Some(Parked { will: Some((_, due)), context, .. }) = parked {
-            will::publish(door, &context, &due).await;
-        }
         if stored.is_some() {
             door.platform.store.delete_session(no).await?;
         }
-        return Ok(Resumed { session: Session::default(), is_present: false, is_stored: false });
-    }
-    // A will that still waits is dropped: the session goes on (v5 [MQTT-3.1.3-9]).
-    let mut session = parked.filter(|p| *p.client == *client).map(|p| p.session).unwrap_or_default();
-    session.outbox.resume(now);
-    let mut is_stored = false;
-    if let Some(mut stored) = stored {
-        session.subscriptions = Subscriptions::restored(&stored.subscriptions, connect.version);
-        is_stored = true;
-        if expiry > 0 && stored.expires_at.is_some() {
-            // It does not end while the device is connected.
-            stored.expires_at = None;
-            door.platform.store.put_session(no, &stored).await?;
+        // The old session ends now, and with it the wait of its will (v5 §3.1.3.2.2).
+        if let Some(Parked { will: Some(waiting), .. }) = unparked.take() {
+            will::publish(door, &waiting.context, &waiting.will).await;
         }
+        let (unparked, subscriptions, before) = (None, None, None);
+        return Ok(Resumed { unparked, subscriptions, before, is_present: false, is_stored: false });
     }
-    Ok(Resumed { session, is_present: true, is_stored })
+    let subscriptions = stored.as_ref().map(|s| Subscriptions::restored(&s.subscriptions, connect.version));
+    let is_stored = stored.is_some();
+    let before = stored.filter(|s| expiry > 0 && s.expires_at.is_some());
+    if let Some(before) = &before {
+        // It does not end while the device is connected.
+        door.platform.store.put_session(no, &StoredSession { expires_at: None, ..before.clone() }).await?;
+    }
+    Ok(Resumed { unparked: Some(unparked), subscriptions, before, is_present: true, is_stored })
 }
 
 impl V5 {

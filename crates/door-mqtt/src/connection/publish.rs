@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use causeway_model::Timestamp;
 use causeway_platform::uplink::Taken;
-use causeway_wire::mqtt::{PacketId, Publish, QoS, ReasonCode};
+use causeway_wire::mqtt::{Publish, QoS, ReasonCode};
 use futures_util::FutureExt as _;
 
 use super::Connection;
 use super::commits::{Batch, Owed};
 use super::slow::Outcome;
 use crate::error::Ending;
-use crate::session::letter::{Letter, expiry};
+use crate::session::letter::expiry;
 use crate::session::outbox::{Origin, Outgoing};
 use crate::uplink::publication::{Publication, Verdict, may_receive, proper_topic};
 
@@ -35,7 +35,7 @@ impl Connection {
         if let Some(id) = publish.packet_id {
             if publish.qos == QoS::ExactlyOnce && self.session.received.contains(&id) {
                 // Taken before; the device has not seen the PUBREC [MQTT-4.3.3-2] v5 [MQTT-4.3.3-10].
-                self.owe(id, true, ReasonCode::SUCCESS, batch);
+                self.owe(Owed { id, is_pubrec: true, reason: ReasonCode::SUCCESS, is_new: false }, batch);
                 return Ok(());
             }
             self.unacknowledged += 1;
@@ -86,16 +86,14 @@ impl Connection {
         if let Some(id) = publish.packet_id {
             let reason = self.told(verdict.reason);
             let is_pubrec = publish.qos == QoS::ExactlyOnce;
-            if is_pubrec && !reason.is_failure() {
-                self.session.received.insert(id);
-            }
-            self.owe(id, is_pubrec, reason, batch);
+            let is_new = is_pubrec && !reason.is_failure() && self.session.received.insert(id);
+            self.owe(Owed { id, is_pubrec, reason, is_new }, batch);
         }
     }
 
-    fn owe(&mut self, id: PacketId, is_pubrec: bool, reason: ReasonCode, batch: &mut Batch) {
+    fn owe(&mut self, owed: Owed, batch: &mut Batch) {
         self.uncommitted += 1;
-        batch.owed.push(Owed { id, is_pubrec, reason });
+        batch.owed.push(owed);
     }
 
     /// Gives the device what it published on a topic that it subscribed itself (3.1.1 §3.3.5, v5 §3.3.4).
@@ -120,7 +118,7 @@ impl Connection {
                 continue;
             }
             if letter.is_none() {
-                letter = Letter::new(topic, publish.payload, &publish.properties, &self.door.budget);
+                letter = self.session.letter(topic, publish.payload, &publish.properties, &self.door.budget);
             }
             let has_room = self.session.outbox.len() < self.door.settings.max_queued as usize;
             if letter.is_none() || !has_room {
@@ -168,7 +166,7 @@ impl super::V5 {
 
 #[cfg(test)]
 mod tests {
-    use causeway_wire::mqtt::{Properties, Property};
+    use causeway_wire::mqtt::{PacketId, Properties, Property};
 
     use super::super::V5;
     use super::*;

@@ -21,6 +21,14 @@ use crate::session::outbox::{Acked, Adopted, Emit, Origin, Outgoing};
 use crate::topics::{Place, place, system};
 use crate::uplink::publication::Reply;
 
+/// Why something is sent on a system topic.
+enum Cause {
+    /// A command or property call, awaited until then. Bounded by the mailbox.
+    Platform { until: Timestamp },
+    /// The device asked.
+    Device,
+}
+
 impl Connection {
     /// Takes mail while there is room for what it becomes. What goes out with QoS 0 is not held up by what waits for
     /// acknowledgements.
@@ -30,7 +38,7 @@ impl Connection {
             && self.session.outbox.waiting_mail() < self.door.settings.mailbox as usize
             && self.out.backlog() < self.door.settings.write_backlog.0
         {
-            match self.link.next() {
+            match self.seat.next() {
                 Some(downlink) => self.deliver(downlink),
                 None => self.has_mail = false,
             }
@@ -60,17 +68,16 @@ impl Connection {
     fn send_request(&mut self, topic: String, payload: String) {
         let patience = self.door.platform.settings.command.timeout.as_millis();
         let until = self.door.platform.clock.now().plus_ms(patience);
-        self.send_system(&topic, payload.as_bytes(), Origin::Request { until });
+        self.send_system(&topic, payload.as_bytes(), Cause::Platform { until });
     }
 
     /// Sends the answer to something that the device asked.
     pub(super) fn send_reply(&mut self, reply: &Reply) {
-        let until = self.door.platform.clock.now();
-        self.send_system(&reply.topic, reply.payload.as_bytes(), Origin::Request { until });
+        self.send_system(&reply.topic, reply.payload.as_bytes(), Cause::Device);
     }
 
     /// Sends on a system topic: QoS 0 by implicit subscription, QoS 1 by an explicit one, one copy (002 §2.1.2.12).
-    fn send_system(&mut self, topic: &str, payload: &[u8], origin: Origin) {
+    fn send_system(&mut self, topic: &str, payload: &[u8], cause: Cause) {
         let copy = self.session.subscriptions.of_platform(topic);
         let qos = copy.as_ref().map_or(QoS::AtMostOnce, |c| c.qos.min(QoS::AtLeastOnce));
         let identifiers = copy.map(|c| c.identifiers).unwrap_or_default();
@@ -79,11 +86,22 @@ impl Connection {
             self.send_unacknowledged(&publish, &identifiers, None);
             return;
         }
-        let Some(letter) = Letter::new(topic, payload, &publish.properties, &self.door.budget) else {
+        let (letter, until) = match cause {
+            Cause::Platform { until } => {
+                (Letter::new(topic, payload, &publish.properties, &self.door.budget, None), until)
+            }
+            // A device that asks and asks and acknowledges nothing fills no more than its own room.
+            Cause::Device if self.session.outbox.len() < self.door.settings.max_queued as usize => {
+                let letter = self.session.letter(topic, payload, &publish.properties, &self.door.budget);
+                (letter, self.door.platform.clock.now())
+            }
+            Cause::Device => (None, Timestamp(0)),
+        };
+        if letter.is_none() {
             self.door.meters.dropped.increment(1);
             return;
-        };
-        let letter = Some(letter);
+        }
+        let origin = Origin::Request { until };
         self.session.outbox.push(Outgoing { letter, qos, retain: false, identifiers, expires_at: None, origin });
         self.pump();
     }
@@ -133,7 +151,7 @@ impl Connection {
             }
         }
         // Without memory the message stays pending and comes again with the next connection.
-        let Some(letter) = Letter::new(&topic, &payload, &publish.properties, &self.door.budget) else { return };
+        let Some(letter) = Letter::new(&topic, &payload, &publish.properties, &self.door.budget, None) else { return };
         self.session.outbox.push(Outgoing {
             letter: Some(letter),
             qos,

@@ -10,7 +10,7 @@ use causeway_platform::uplink::{CommitTicket, Taken};
 use causeway_wire::mqtt::{self, Packet, PacketId, Publish, Sender, Version};
 
 use super::Connection;
-use super::commits::{Batch, Owed};
+use super::commits::Batch;
 use crate::error::Ending;
 use crate::uplink::publication::Verdict;
 
@@ -20,7 +20,7 @@ pub(super) type Slow = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// What a slow operation came to.
 pub(super) enum Outcome {
     /// The store took units that it had no room for at first.
-    Submitted(CommitTicket, Vec<Owed>),
+    Submitted(CommitTicket),
     /// A PUBLISH that needed the store was taken: its packet, its topic if an alias stood for it.
     Published { packet: Vec<u8>, topic: Option<std::sync::Arc<str>>, taken: Taken, verdict: Result<Verdict> },
     /// Subscriptions are stored; retained messages for the filters that want them.
@@ -46,7 +46,7 @@ impl Connection {
 
     fn conclude(&mut self, outcome: Outcome) -> Result<(), Ending> {
         match outcome {
-            Outcome::Submitted(ticket, owed) => self.await_commit(ticket, owed),
+            Outcome::Submitted(ticket) => self.submitted(ticket),
             Outcome::Published { packet, topic, taken, verdict } => {
                 let verdict = verdict.map_err(|error| self.uncommitted(&error))?;
                 let mut batch = Batch { taken, owed: Vec::new() };

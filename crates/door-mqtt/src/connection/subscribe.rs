@@ -10,7 +10,7 @@ use causeway_wire::mqtt::{
 use super::Connection;
 use super::commits::reason_string;
 use super::slow::Outcome;
-use crate::session::letter::{Letter, expiry, with_properties};
+use crate::session::letter::{expiry, with_properties};
 use crate::session::outbox::{Origin, Outgoing};
 use crate::session::subscriptions::{Copy, Subscription};
 use crate::topics::judge_filter;
@@ -136,7 +136,7 @@ impl Connection {
                 self.send_unacknowledged(&publish, &copy.identifiers, expires_at);
                 return;
             }
-            let letter = Letter::new(&message.topic, &message.payload, properties, &self.door.budget);
+            let letter = self.session.letter(&message.topic, &message.payload, properties, &self.door.budget);
             if letter.is_none() || self.session.outbox.len() >= self.door.settings.max_queued as usize {
                 self.door.meters.dropped.increment(1);
                 return;

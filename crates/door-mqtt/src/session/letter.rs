@@ -6,22 +6,41 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use causeway_model::Timestamp;
 use causeway_wire::mqtt::{self, Packet, Properties, Property, Publish, QoS, Version};
 
-/// Memory for kept messages of all devices.
+/// Memory for kept messages of all devices. What devices cause may take three quarters of it, so that they cannot starve
+/// what the platform has to say; that is bounded by mailboxes and the number of messages kept for a device.
 pub(crate) struct Budget {
     used: AtomicUsize,
     limit: usize,
+    /// Of one session.
+    share: usize,
+}
+
+/// What a session has used of its share.
+#[derive(Default)]
+pub(crate) struct Share(AtomicUsize);
+
+/// Adds `bytes` to `used` if `allowed` agrees with the sum.
+fn take(used: &AtomicUsize, bytes: usize, allowed: impl Fn(usize) -> bool) -> bool {
+    let add = |used: usize| used.checked_add(bytes).filter(|sum| allowed(*sum));
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
 }
 
 impl Budget {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), limit })
+    /// `limit` bytes for all, `share` of them for what one session causes; one message is kept whatever its size.
+    pub(crate) fn new(limit: usize, share: usize) -> Arc<Self> {
+        Arc::new(Self { used: AtomicUsize::new(0), limit, share })
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(bytes).filter(|total| *total <= self.limit)
-        });
-        taken.is_ok()
+    fn take(&self, bytes: usize, share: Option<&Share>) -> bool {
+        let Some(Share(used)) = share else { return take(&self.used, bytes, |sum| sum <= self.limit) };
+        if !take(used, bytes, |sum| sum <= self.share || sum == bytes) {
+            return false;
+        }
+        let has_room = take(&self.used, bytes, |sum| sum <= self.limit - self.limit / 4);
+        if !has_room {
+            used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        has_room
     }
 }
 
@@ -30,6 +49,8 @@ impl Budget {
 pub(crate) struct Letter {
     frame: Box<[u8]>,
     budget: Arc<Budget>,
+    /// Of the session that caused it; none when the platform did.
+    share: Option<Arc<Share>>,
 }
 
 /// Memory that a letter takes beside its bytes.
@@ -66,15 +87,18 @@ fn decode(frame: &[u8]) -> Publish<'_> {
 }
 
 impl Letter {
-    /// Keeps a message; `None` when the memory for kept messages is used up.
+    /// Keeps a message, at the cost of `share` unless the platform wants it sent; `None` when the memory for kept messages
+    /// is used up.
     pub(crate) fn new(
         topic: &str,
         payload: &[u8],
         properties: &Properties<'_>,
         budget: &Arc<Budget>,
+        share: Option<&Arc<Share>>,
     ) -> Option<Arc<Self>> {
         let frame = encode(topic, payload, properties)?;
-        budget.take(frame.len() + OVERHEAD).then(|| Arc::new(Self { frame, budget: budget.clone() }))
+        let has_room = budget.take(frame.len() + OVERHEAD, share.map(Arc::as_ref));
+        has_room.then(|| Arc::new(Self { frame, budget: budget.clone(), share: share.cloned() }))
     }
 
     /// Topic, payload and properties.
@@ -85,7 +109,11 @@ impl Letter {
 
 impl Drop for Letter {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.frame.len() + OVERHEAD, Ordering::Relaxed);
+        let bytes = self.frame.len() + OVERHEAD;
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(Share(used)) = self.share.as_deref() {
+            used.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 }
 
@@ -159,21 +187,44 @@ mod tests {
 
     #[test]
     fn letters_keep_what_is_forwarded_and_count_their_memory() {
-        let budget = Budget::new(1000);
+        let budget = Budget::new(1000, 1000);
         let list = [
             Property::TopicAlias(NonZeroU16::MIN),
             Property::ContentType("text"),
             Property::UserProperty("k", "v"),
             Property::UserProperty("k", "w"),
         ];
-        let letter = Letter::new("a/b", b"hello", &Properties::from(&list), &budget).expect("room");
+        let letter = Letter::new("a/b", b"hello", &Properties::from(&list), &budget, None).expect("room");
         let read = letter.read();
         assert_eq!((read.topic, read.payload), ("a/b", &b"hello"[..]));
         assert_eq!(read.properties.iter().collect::<Vec<_>>(), list[1..]);
-        assert!(Letter::new("a", &[0; 900], &Properties::default(), &budget).is_none());
+        assert!(Letter::new("a", &[0; 900], &Properties::default(), &budget, None).is_none());
         drop(letter);
         assert_eq!(budget.used.load(Ordering::Relaxed), 0);
-        assert!(Letter::new("a", &[0; 700], &Properties::default(), &budget).is_some());
+        assert!(Letter::new("a", &[0; 700], &Properties::default(), &budget, None).is_some());
+    }
+
+    #[test]
+    fn no_session_takes_more_than_its_share_and_none_what_is_the_platforms() {
+        let budget = Budget::new(4000, 1000);
+        let keep = |size: usize, share: Option<&Arc<Share>>| {
+            Letter::new("a", &vec![0; size], &Properties::default(), &budget, share)
+        };
+        let [first, second, third] = [(); 3].map(|()| Arc::new(Share::default()));
+        let letters = [keep(300, Some(&first)), keep(300, Some(&first))];
+        assert!(letters.iter().all(Option::is_some));
+        assert!(keep(300, Some(&first)).is_none(), "its share is used up");
+        let large = keep(1700, Some(&second));
+        assert!(large.is_some(), "one message of any size");
+        assert!(keep(1, Some(&second)).is_none());
+        assert!(keep(300, Some(&third)).is_none(), "a quarter is for the platform");
+        assert_eq!(third.0.load(Ordering::Relaxed), 0, "nothing is charged for what was not kept");
+        assert!(keep(700, None).is_some());
+        drop(letters);
+        assert!(keep(300, Some(&first)).is_some());
+        drop(large);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+        assert_eq!((first.0.load(Ordering::Relaxed), second.0.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[test]

@@ -7,9 +7,11 @@ pub(crate) mod subscriptions;
 pub(crate) mod will;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use causeway_wire::mqtt::PacketId;
+use causeway_wire::mqtt::{PacketId, Properties};
 
+use letter::{Budget, Letter, Share};
 use outbox::Outbox;
 use subscriptions::Subscriptions;
 
@@ -22,4 +24,20 @@ pub(crate) struct Session {
     pub(crate) outbox: Outbox,
     /// QoS 2 messages from the device that it has not released yet.
     pub(crate) received: BTreeSet<PacketId>,
+    /// What the messages that the device causes cost; made with the first of them.
+    share: Option<Arc<Share>>,
+}
+
+impl Session {
+    /// Keeps a message that the device causes itself; `None` when its share or the memory for all is used up.
+    pub(crate) fn letter(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        properties: &Properties<'_>,
+        budget: &Arc<Budget>,
+    ) -> Option<Arc<Letter>> {
+        let share = self.share.get_or_insert_with(Arc::default);
+        Letter::new(topic, payload, properties, budget, Some(share))
+    }
 }

@@ -230,8 +230,8 @@ impl Outbox {
     }
 
     /// The connection is over: what is in flight waits for the next one. Messages of applications that were not begun go
-    /// back to the store, which hands them over again.
-    pub(crate) fn park(&mut self) {
+    /// back to the store, which hands them over again. Answers that nobody waits for need no memory until then.
+    pub(crate) fn park(&mut self, now: Timestamp) {
         self.out = 0;
         self.settled = Vec::new();
         for entry in &mut self.inflight {
@@ -240,6 +240,7 @@ impl Outbox {
         }
         self.queued.retain(|o| matches!(o.origin, Origin::Own));
         self.waiting_mail = 0;
+        self.resume(now);
     }
 
     /// The next connection begins: commands and property calls that nobody waits for any more are not repeated.

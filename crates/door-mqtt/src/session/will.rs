@@ -6,7 +6,7 @@ use causeway_model::{Error, Result};
 use causeway_platform::uplink::{DeviceContext, Taken};
 use causeway_wire::mqtt::{Publish, Version};
 
-use super::letter::{Letter, Will, expiry};
+use super::letter::{Will, expiry};
 use super::outbox::{Origin, Outgoing};
 use crate::door::Door;
 use crate::uplink::publication::{Publication, may_receive, proper_topic};
@@ -54,7 +54,7 @@ fn route(door: &Door, device: &Arc<DeviceContext>, publish: &Publish<'_>, will: 
             if qos.bits() == 0 || session.outbox.len() >= door.settings.max_queued as usize {
                 continue;
             }
-            let letter = Letter::new(topic, publish.payload, &publish.properties, &door.budget);
+            let letter = session.letter(topic, publish.payload, &publish.properties, &door.budget);
             if letter.is_some() {
                 session.outbox.push(Outgoing {
                     letter,

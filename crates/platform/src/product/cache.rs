@@ -53,12 +53,7 @@ pub(crate) struct ProductCache {
 
 impl ProductCache {
     pub(crate) fn new(strictness: Strictness) -> Self {
-        Self {
-            handles: DashMap::new(),
-            strictness,
-            changes: Mutex::new(0),
-            reloading: tokio::sync::Mutex::new(()),
-        }
+        Self { handles: DashMap::new(), strictness, changes: Mutex::new(0), reloading: tokio::sync::Mutex::new(()) }
     }
 
     fn compile(&self, product: &Product) -> ProductVersion {

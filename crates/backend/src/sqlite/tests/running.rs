@@ -8,6 +8,8 @@ use causeway_platform::instance::InstanceStore;
 use causeway_platform::shadow::ShadowStore;
 use causeway_platform::uplink::UplinkStore;
 
+use super::super::transaction::{RegistryWork, Tx};
+use super::super::writer::{END_TIME, Writer};
 use super::*;
 
 #[tokio::test]
@@ -40,6 +42,103 @@ async fn a_full_queue_waits_or_gives_the_units_back() {
     assert!(store.try_submit(vec![unit(1)]).is_err());
     assert!(writer.turn());
     large.await.expect("the writer answers").expect("void");
+}
+
+#[tokio::test]
+async fn long_texts_take_more_of_the_queue_and_of_a_transaction() {
+    let dir = tempfile::tempdir().expect("folder");
+    let settings = StoreSettings { queue_units: 4096, ..small() };
+    let (store, mut writer, _ended) =
+        SqliteStore::prepare(dir.path().join("causeway.db"), &settings).expect("the store opens");
+    // 6 MB take 1,465 permits: the queue holds two such units, and a transaction would too.
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(6_000_000));
+    let mut delivery = report(DeviceNo(1), "s", "{}", 1);
+    delivery.deliveries.push(causeway_platform::outbox::NewDelivery {
+        target: 1,
+        device: None,
+        at: Timestamp(1),
+        body: long.as_str().into(),
+    });
+    let first = store.try_submit(vec![report(DeviceNo(1), "s", &long, 1)]).expect("room");
+    let second = store.try_submit(vec![delivery]).expect("room");
+    let back = store.try_submit(vec![report(DeviceNo(1), "s", &long, 2)]).expect_err("no room");
+    store.try_submit(vec![report(DeviceNo(1), "s", "{}", 3)]).expect("room for a short one");
+    assert!(writer.turn());
+    first.await.expect("the writer answers").expect("void");
+    second.await.expect("the writer answers").expect("void");
+    drop(store.try_submit(back).expect("room again"));
+    writer.queue.close();
+    drop(writer);
+
+    let (store, mut writer, _ended) =
+        SqliteStore::prepare(dir.path().join("other.db"), &StoreSettings { queue_units: 65_536, ..small() })
+            .expect("the store opens");
+    let mut tickets: Vec<_> =
+        (0..3).map(|n| store.try_submit(vec![report(DeviceNo(1), "s", &long, n)]).expect("room")).collect();
+    assert!(writer.turn());
+    assert!(tickets[1].try_recv().is_ok(), "12 MB go into one transaction");
+    assert!(tickets[2].try_recv().is_err(), "18 MB do not");
+    assert!(writer.turn());
+    assert!(tickets[2].try_recv().is_ok());
+}
+
+/// Ends the writer in the middle of a transaction, as a fault of the writer's own would.
+struct Fault;
+
+impl RegistryWork for Fault {
+    fn run(&mut self, _: &mut Tx<'_>) -> bool {
+        panic!("on purpose")
+    }
+
+    fn finish(self: Box<Self>, _: Result<(), Error>) {}
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_writer_that_is_gone() {
+    let dir = tempfile::tempdir().expect("folder");
+    let settings = StoreSettings { queue_units: 1, ..small() };
+    let (store, writer, _ended) =
+        SqliteStore::prepare(dir.path().join("causeway.db"), &settings).expect("the store opens");
+    let unit = || vec![report(DeviceNo(1), "s", "{}", 1)];
+    let lost = store.try_submit(unit()).expect("room");
+    store.queue.push_registry(Box::new(Fault));
+    let in_time = tokio::time::timeout(Duration::from_secs(20), async {
+        let (waiting, ()) = tokio::join!(biased; store.submit(unit()), async {
+            std::thread::spawn(move || writer.run()).join().expect_err("the writer panics");
+        });
+        assert!(lost.await.is_err(), "its transaction did not end");
+        assert_eq!(waiting.await.expect("answered").expect_err("closed").code(), Code::Unavailable);
+        let late = store.submit(unit()).await;
+        assert_eq!(late.await.expect("answered").expect_err("closed").code(), Code::Unavailable);
+        let late = store.try_submit(unit()).expect("not to be tried again");
+        assert_eq!(late.await.expect("answered").expect_err("closed").code(), Code::Unavailable);
+        assert_eq!(store.ping().await.expect_err("not ready").code(), Code::Unavailable);
+        assert!(store.flush().await.is_err());
+    });
+    in_time.await.expect("nothing waits for ever");
+}
+
+#[tokio::test]
+async fn the_end_has_a_time_limit_and_the_next_start_does_the_rest() {
+    let dir = tempfile::tempdir().expect("folder");
+    let settings = StoreSettings { unindexed: ByteSize(1 << 20), ..small() };
+    let store = open(dir.path(), &settings).await;
+    let device = populate(&store, 1).await[0].no;
+    store.close().await;
+    let indexed = |writer: &Writer| -> i64 {
+        writer.conn.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).expect("count")
+    };
+    for (n, time, expected) in [(1, Duration::ZERO, 0), (2, END_TIME, 200)] {
+        let (store, mut writer, _ended) =
+            SqliteStore::prepare(dir.path().join("causeway.db"), &settings).expect("the store opens");
+        let units = (0..100).map(|at| report(device, "s", r#"{"a":1}"#, n * 1000 + at)).collect();
+        let ticket = store.submit(units).await;
+        assert!(writer.turn());
+        ticket.await.expect("the writer answers").expect("committed");
+        writer.end(time);
+        assert_eq!(indexed(&writer), expected);
+        assert_eq!(store.history(&everything(device)).await.expect("history").len() as i64, n * 100);
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::*;
 const NOW: Timestamp = Timestamp(1000);
 
 fn outgoing(text: &str, qos: QoS, origin: Origin) -> Outgoing {
-    let letter = Letter::new("t", text.as_bytes(), &Properties::default(), &Budget::new(1 << 20));
+    let letter = Letter::new("t", text.as_bytes(), &Properties::default(), &Budget::new(1 << 20, 1 << 20), None);
     Outgoing { letter, qos, retain: false, identifiers: Identifiers::new(), expires_at: None, origin }
 }
 
@@ -84,7 +84,7 @@ fn the_next_connection_gets_everything_again_in_order() {
     assert_eq!(pump(&mut outbox, 4), ["1 a", "2 b", "3 c", "4 d"]);
     assert_eq!(outbox.waiting_mail(), 1);
     outbox.pubrec(id(1), false);
-    outbox.park();
+    outbox.park(Timestamp(0));
     assert_eq!(outbox.waiting_mail(), 0);
     assert!(matches!(outbox.puback(id(2)), Acked::Unknown), "nothing is out while the device is away");
     outbox.resume(NOW);
@@ -115,6 +115,17 @@ fn expired_and_refused_messages_are_given_back() {
     assert_eq!((back.len(), outbox.len()), (2, 1));
 }
 
+#[test]
+fn an_answer_that_nobody_waits_for_is_not_kept_for_a_device_that_is_away() {
+    let mut outbox = Outbox::default();
+    outbox.push(outgoing("a", QoS::AtLeastOnce, Origin::Request { until: NOW }));
+    outbox.push(own("b", QoS::AtLeastOnce));
+    pump(&mut outbox, 2);
+    outbox.park(NOW);
+    assert_eq!(outbox.len(), 1);
+    assert_eq!(pump(&mut outbox, 2), ["2!b"]);
+}
+
 proptest! {
     /// Whatever happens, the quota holds, no identifier is in use twice, and every message ends once.
     #[test]
@@ -132,7 +143,7 @@ proptest! {
                 3 => over += usize::from(matches!(outbox.pubrec(id(n), n % 5 == 0), Acked::Over(_))),
                 4 => over += usize::from(matches!(outbox.pubcomp(id(n)), Acked::Over(_))),
                 _ => {
-                    outbox.park();
+                    outbox.park(NOW);
                     outbox.resume(NOW);
                 }
             }
