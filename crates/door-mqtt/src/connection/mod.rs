@@ -164,9 +164,14 @@ impl Connection {
             if self.is_draining && self.slow.is_none() && self.awaiting.is_empty() {
                 return Poll::Ready(Err(Ending::Ordered(CloseReason::Shutdown)));
             }
+            // Read before mail is taken: a DISCONNECT that lies in the socket already must not swallow a message.
+            let could_process = self.may_process();
+            let read = self.poll_read(cx)?;
             self.take_mail();
             self.poll_write(cx)?;
-            if self.poll_read(cx)?.is_pending() {
+            // Writing may have made the room that reading lacked.
+            let has_room_now = !could_process && self.may_process();
+            if read.is_pending() && !has_room_now {
                 ready!(self.poll_timer(cx))?;
             }
         }
