@@ -3,7 +3,6 @@
 use std::sync::{Arc, Weak};
 
 use causeway_model::message::{DeviceMessage, MessageStatus, MessageTopic};
-use causeway_model::registry::Device;
 use causeway_model::{Code, DeviceId, Result, Timestamp};
 use dashmap::DashMap;
 use tokio::sync::oneshot;
@@ -148,13 +147,9 @@ impl Platform {
 
     /// Hands over pending messages that the connection of `via` does not have yet, oldest first. Several callers may
     /// do so at once: each message is handed over once a connection.
-    pub(crate) async fn hand_pending_messages(&self, device: &Device, via: &DeviceId) -> Result<()> {
+    pub(crate) async fn hand_pending_messages(&self, device: &Arc<DeviceContext>, via: &DeviceId) -> Result<()> {
         let Some(entry) = self.directory.get(via.as_str()) else { return Ok(()) };
-        let object = match self.context_of(device.clone()).await? {
-            _ if device.id == entry.context.id => entry.context.clone(),
-            Some(context) => context,
-            None => return Ok(()),
-        };
+        let object = if device.id == entry.context.id { &entry.context } else { device };
         let pending = self.store.pending_messages(device.no, self.clock.now()).await?;
         for message in pending {
             if !entry.context.handed.lock().insert(message.no) {
@@ -165,7 +160,7 @@ impl Platform {
                 context: object.clone(),
                 via: entry.context.clone(),
                 no: message.no,
-                head: head_of(&object, &message),
+                head: head_of(object, &message),
             };
             let no = message.no;
             let downlink = Downlink::Message { object_device_id: device.id.clone(), message: Box::new(message), done };

@@ -83,7 +83,7 @@ impl Platform {
             return Ok(message);
         }
         let finished = self.message_waits.register(message.no);
-        self.hand_pending_messages(&device, &via).await?;
+        self.hand_pending_messages(&context, &via).await?;
         // Whatever the wait ends with, the store knows the truth.
         let _ = tokio::time::timeout(self.settings.message.send_wait.0, finished.wait()).await;
         Ok(self.store.message(device.no, &message.id).await?.unwrap_or(message))

@@ -16,7 +16,6 @@ pub struct Attachment {
     platform: Arc<Platform>,
     /// What the road knows of the device.
     pub context: Arc<DeviceContext>,
-    device: Device,
     generation: u64,
 }
 
@@ -33,11 +32,11 @@ impl Platform {
     /// # Errors
     /// [`Code::DeviceNotFound`] and [`Code::DeviceState`] when the device was deleted or frozen meanwhile.
     pub async fn attach(self: &Arc<Self>, device: Device, link: Arc<dyn DeviceLink>) -> Result<Attachment> {
-        let Some(context) = self.context_of(device.clone()).await? else {
-            return Err(Error::internal(format!("device {} has no product", device.id)));
+        let Some(context) = self.context_of(device).await? else {
+            return Err(Error::internal("a device has no product"));
         };
         let generation = self.directory.insert(context.clone(), link);
-        let attachment = Attachment { platform: self.clone(), context, device, generation };
+        let attachment = Attachment { platform: self.clone(), context, generation };
         self.departures.forget(&attachment.context.id);
         // Read again, now that changes find the connection in the directory: since the sign-in the device may have been
         // deleted or frozen, or a delayed OFFLINE may have been committed.
@@ -98,7 +97,7 @@ impl Attachment {
     pub async fn begin(&self) -> Result<()> {
         self.platform.load_open_desired(&self.context).await?;
         self.platform.send_open_desired(&self.context);
-        self.platform.hand_pending_messages(&self.device, &self.context.id).await
+        self.platform.hand_pending_messages(&self.context, &self.context.id).await
     }
 }
 
