@@ -79,7 +79,9 @@ impl Platform {
         }
         let deliveries = self.message_notifications(&context, &message, now);
         let message = self.store.insert_message(message, self.settings.message.keep, deliveries).await?;
-        if !online || message.status.is_final() {
+        // Looked up again after the commit: a device that connected meanwhile read its waiting messages before this one
+        // was among them.
+        if message.status.is_final() || self.directory.get(via.as_str()).is_none() {
             return Ok(message);
         }
         let finished = self.message_waits.register(message.no);
