@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use causeway_model::registry::PageRequest;
-use causeway_model::{AppId, Code, DeviceId, Error, ProductId, RecordNo, Result, Timestamp};
+use causeway_model::registry::{Device, PageRequest};
+use causeway_model::{AppId, Code, DeviceId, Error, ProductId, RecordNo, Result, Spaces, Timestamp};
 use causeway_platform::Platform;
+use causeway_platform::iam::Caller;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -65,6 +66,11 @@ impl Query {
 pub(crate) struct Call {
     pub(crate) state: ApiState,
     pub(crate) operation: &'static Operation,
+    /// Who calls; `None` where everybody may.
+    #[allow(dead_code, reason = "the audit log and batch tasks come next and ask for it")]
+    pub(crate) caller: Option<Caller>,
+    /// In which spaces the caller may do what the operation does.
+    pub(crate) allowed: Spaces,
     /// Decoded parameters of the path.
     pub(crate) path: Vec<(String, String)>,
     pub(crate) query: Query,
@@ -104,6 +110,49 @@ impl Call {
     /// As [`device_id`](Self::device_id).
     pub(crate) fn app_id(&self) -> Result<AppId> {
         AppId::parse(self.path("app_id"))
+    }
+
+    /// The spaces that the operation concerns: `named`, when the request names one, else all that the caller may use.
+    ///
+    /// # Errors
+    /// [`Code::AppNotFound`] for a space that is not the caller's; it is not told apart from one that is not there.
+    pub(crate) fn spaces(&self, named: Option<AppId>) -> Result<Spaces> {
+        match named {
+            None => Ok(self.allowed.clone()),
+            Some(app) if self.allowed.sees(&app) => Ok(Spaces::one(app)),
+            Some(app) => Err(Error::new(Code::AppNotFound, format!("The application '{app}' does not exist."))),
+        }
+    }
+
+    /// A device named in a body or query.
+    ///
+    /// # Errors
+    /// [`Code::DeviceNotFound`], also for a device of a space that is not the caller's.
+    pub(crate) async fn named_device(&self, id: &DeviceId) -> Result<Device> {
+        let device = self.platform().device(id).await?;
+        if self.allowed.sees(&device.app_id) {
+            return Ok(device);
+        }
+        Err(Error::new(Code::DeviceNotFound, format!("The device '{id}' does not exist.")))
+    }
+
+    /// Refuses paths that lead to a space, a product or a device of a space that is not the caller's, as if it were not
+    /// there. Other things that stand in paths are checked by their handlers.
+    ///
+    /// # Errors
+    /// [`Code::AppNotFound`], [`Code::DeviceNotFound`].
+    pub(crate) async fn check_path(&self) -> Result<()> {
+        if self.allowed == Spaces::All {
+            return Ok(());
+        }
+        for (name, value) in &self.path {
+            match name.as_str() {
+                "app_id" => drop(self.spaces(Some(AppId::parse(value)?))?),
+                "device_id" => drop(self.named_device(&DeviceId::parse(value)?).await?),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The JSON body.

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
-use causeway_model::{Code, Error, Kind, Result};
+use causeway_model::{Code, Error, Kind, Result, Spaces};
 use causeway_platform::secrets::random_hex;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
@@ -172,10 +172,14 @@ async fn serve_operation(
         None => state.settings().max_body.0.min(STRANGER_BODY_MAX),
     };
     let (body, room) = read_body(&state, &head.headers, body, limit).await?;
-    if let Some(claim) = &claim {
-        claim.verify(head, &body)?;
-        check_tenant(&state, head)?;
-    }
+    let caller = match claim {
+        Some(claim) => {
+            let caller = claim.verify(head, &body)?;
+            check_tenant(&state, head)?;
+            Some(caller)
+        }
+        None => None,
+    };
     let path = params
         .map_err(|_| Error::new(Code::BadRequest, "Invalid input. The path is not percent-encoded UTF-8."))?
         .iter()
@@ -200,11 +204,15 @@ async fn serve_operation(
     }
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let limit = time_limit(state.settings().request_timeout.0, state.platform().settings.command.timeout.0);
-    let work = (built.handler)(Call { state, operation, path, query, body });
+    let allowed = match &caller {
+        Some(caller) => state.platform().allowed_spaces(caller, operation.action).await?,
+        None => Spaces::All,
+    };
+    let call = Call { state, operation, caller, allowed, path, query, body };
     let work = async move {
-        let outcome = work.await;
-        drop(room);
-        outcome
+        let _room = room;
+        call.check_path().await?;
+        (built.handler)(call).await
     };
     finish(operation, work, limit).await
 }

@@ -59,6 +59,8 @@ pub(crate) struct Operation {
     pub(crate) base: Base,
     /// Path below the base, parameters in braces.
     pub(crate) path: &'static str,
+    /// What permission it needs, in the vendor's words (`iotda:devices:register`); empty where everybody may.
+    pub(crate) action: &'static str,
     /// What it belongs to; a tag of the document.
     pub(crate) area: &'static str,
     /// `None`: described by the vendor, not built yet.

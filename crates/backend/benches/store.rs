@@ -19,7 +19,7 @@ use causeway_model::history::HistoryQuery;
 use causeway_model::properties::PropertyObject;
 use causeway_model::registry::{App, AuthType, Device, DeviceAuth, DeviceFilter, PageRequest, Product};
 use causeway_model::status::DeviceStatus;
-use causeway_model::{AppId, DeviceId, DeviceNo, NodeId, ProductId, RecordNo, Timestamp};
+use causeway_model::{AppId, DeviceId, DeviceNo, NodeId, ProductId, RecordNo, Spaces, Timestamp};
 use causeway_platform::app::AppStore;
 use causeway_platform::device::DeviceStore;
 use causeway_platform::history::HistoryStore;
@@ -291,7 +291,7 @@ async fn registry(store: &SqliteStore, numbers: &[DeviceNo]) {
     let one = started.elapsed() / 200;
     let page = PageRequest { marker: RecordNo::LAST, offset: 0, limit: 50 };
     let started = Instant::now();
-    let filter = DeviceFilter { app_id: Some(AppId::trusted("app")), ..DeviceFilter::default() };
+    let filter = DeviceFilter { spaces: Spaces::one(AppId::trusted("app")), ..DeviceFilter::default() };
     let count = store.list_devices(&filter, page).await.expect("page").count;
     let of_app = started.elapsed();
     let started = Instant::now();

@@ -93,6 +93,8 @@ codes! {
     AppNotFound = "IOTDA.001000", Forbidden;
     /// A field of a resource space breaks its rule.
     InvalidApp = "IOTDA.001001", Invalid;
+    /// The space must be named, because the caller may use several.
+    AppRequired = "IOTDA.001005", Forbidden;
     /// The default resource space cannot be deleted.
     DefaultApp = "IOTDA.001003", Forbidden;
     /// The number of resource spaces has reached its limit.

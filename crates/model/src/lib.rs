@@ -14,9 +14,11 @@ pub mod properties;
 pub mod registry;
 pub mod settings;
 pub mod shadow;
+pub mod spaces;
 pub mod status;
 pub mod time;
 
 pub use error::{Code, Error, Kind, Result};
 pub use ids::{AppId, DeviceId, DeviceNo, InstanceId, NodeId, ProductId, ProjectId, RecordNo};
+pub use spaces::Spaces;
 pub use time::Timestamp;

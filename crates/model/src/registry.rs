@@ -2,6 +2,7 @@
 
 use crate::ids::{AppId, DeviceId, DeviceNo, NodeId, ProductId, RecordNo};
 use crate::product::ServiceCapability;
+use crate::spaces::Spaces;
 use crate::status::DeviceStatus;
 use crate::time::Timestamp;
 
@@ -244,8 +245,8 @@ pub struct Page<T> {
 /// Which devices to list. Absent fields do not restrict.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceFilter {
-    /// Of this space.
-    pub app_id: Option<AppId>,
+    /// Of these spaces.
+    pub spaces: Spaces,
     /// Of this product.
     pub product_id: Option<ProductId>,
     /// Below this gateway.
@@ -265,8 +266,8 @@ pub struct DeviceFilter {
 /// Which products to list.
 #[derive(Clone, Debug, Default)]
 pub struct ProductFilter {
-    /// Of this space.
-    pub app_id: Option<AppId>,
+    /// Of these spaces.
+    pub spaces: Spaces,
     /// Whose name contains this text.
     pub name: Option<String>,
 }

@@ -18,16 +18,14 @@ fn refused(message: &str) -> Error {
 /// What the head of a request tells of its caller.
 pub(crate) enum Claim {
     /// A token that is in force.
-    Known(
-        #[expect(dead_code, reason = "permissions of users are not built yet; every caller is an administrator")]
-        Caller,
-    ),
+    Known(Caller),
     /// A signature whose key is known and whose date is near; the body decides.
     Signed(Box<SignedClaim>),
 }
 
 /// See [`Claim::Signed`].
 pub(crate) struct SignedClaim {
+    caller: Caller,
     signature: Signature,
     secret_key: std::sync::Arc<zeroize::Zeroizing<Vec<u8>>>,
 }
@@ -48,8 +46,8 @@ impl Claim {
         };
         if let Some(signature) = signature {
             signature.check_date(&head.headers, platform.clock.now(), platform.settings.iam.signature_tolerance)?;
-            let (_, secret_key) = platform.signing_key(signature.access_key()).await?;
-            return Ok(Self::Signed(Box::new(SignedClaim { signature, secret_key })));
+            let (caller, secret_key) = platform.signing_key(signature.access_key()).await?;
+            return Ok(Self::Signed(Box::new(SignedClaim { caller, signature, secret_key })));
         }
         match head.headers.get(TOKEN_HEADER) {
             Some(token) => {
@@ -63,14 +61,17 @@ impl Claim {
         }
     }
 
-    /// Completes the check with the body.
+    /// Completes the check with the body and tells who calls.
     ///
     /// # Errors
     /// [`Code::Unauthenticated`].
-    pub(crate) fn verify(&self, head: &Parts, body: &[u8]) -> Result<()> {
+    pub(crate) fn verify(self, head: &Parts, body: &[u8]) -> Result<Caller> {
         match self {
-            Self::Known(_) => Ok(()),
-            Self::Signed(claim) => claim.signature.verify(head, body, &claim.secret_key),
+            Self::Known(caller) => Ok(caller),
+            Self::Signed(claim) => {
+                claim.signature.verify(head, body, &claim.secret_key)?;
+                Ok(claim.caller)
+            }
         }
     }
 }

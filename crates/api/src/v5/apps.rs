@@ -72,7 +72,8 @@ pub(super) static LIST: Built =
 
 async fn list(call: Call) -> Result<Reply> {
     let apps = call.platform().apps(call.flag("default_app")?).await?;
-    Reply::ok(&Applications { applications: apps.into_iter().map(App::from).collect() })
+    let visible = apps.into_iter().filter(|a| call.allowed.sees(&a.id));
+    Reply::ok(&Applications { applications: visible.map(App::from).collect() })
 }
 
 pub(super) static SHOW: Built =

@@ -135,6 +135,7 @@ pub(super) static ADD: Built =
 
 async fn add(call: Call) -> Result<Reply> {
     let new: AddDevice = call.body()?;
+    let spaces = call.spaces(new.app_id.map(|id| id.0))?;
     let mut desired = Vec::new();
     for (i, entry) in new.shadow.into_iter().flatten().enumerate() {
         desired
@@ -147,7 +148,7 @@ async fn add(call: Call) -> Result<Reply> {
             node_id: new.node_id.0,
             name: new.device_name.map(Text::into_string),
             product_id: new.product_id.0,
-            app_id: new.app_id.map(|id| id.0),
+            spaces,
             gateway_id: new.gateway_id.map(|id| id.0),
             description: new.description.map(Text::into_string),
             extension_info: checked_extension(new.extension_info)?,
@@ -177,7 +178,7 @@ pub(super) static LIST: Built = Built::new("Lists devices.", json::<Devices>(200
 
 async fn list(call: Call) -> Result<Reply> {
     let filter = DeviceFilter {
-        app_id: call.query("app_id")?,
+        spaces: call.spaces(call.query("app_id")?)?,
         product_id: call.query("product_id")?,
         gateway_id: call.query("gateway_id")?,
         cascade: call.flag("is_cascade_query")?.unwrap_or(false),

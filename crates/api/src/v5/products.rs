@@ -263,7 +263,7 @@ async fn create(call: Call) -> Result<Reply> {
         .platform()
         .create_product(NewProduct {
             id: new.product_id.map(|id| id.0),
-            app_id: new.app_id.map(|id| id.0),
+            spaces: call.spaces(new.app_id.map(|id| id.0))?,
             name: new.name.into_string(),
             device_type: new.device_type.into_string(),
             protocol_type: new.protocol_type.as_str().to_owned(),
@@ -287,7 +287,7 @@ pub(super) static LIST: Built = Built::new("Lists products.", answers::<Products
 
 async fn list(call: Call) -> Result<Reply> {
     let filter = ProductFilter {
-        app_id: call.query("app_id")?,
+        spaces: call.spaces(call.query("app_id")?)?,
         name: call.query::<Text<Any, 0, 64>>("product_name")?.map(Text::into_string),
     };
     let found = call.platform().list_products(&filter, call.page()?).await?;
@@ -300,8 +300,8 @@ pub(super) static SHOW: Built = Built::new("Shows a product.", answers::<Product
     .errors(&[Code::ProductNotFound, Code::AppNotFound]);
 
 async fn show(call: Call) -> Result<Reply> {
-    let app: Option<AppId> = call.query("app_id")?;
-    let product = call.platform().product(app.as_ref(), &call.product_id()?).await?;
+    let spaces = call.spaces(call.query("app_id")?)?;
+    let product = call.platform().product(&spaces, &call.product_id()?).await?;
     Reply::ok(&Product::whole(product))
 }
 
@@ -317,7 +317,7 @@ async fn update(call: Call) -> Result<Reply> {
     let change: UpdateProduct = call.body()?;
     check_size(&call)?;
     check_options(change.service_capabilities.as_deref().unwrap_or_default())?;
-    let app = change.app_id.map(|id| id.0);
+    let spaces = call.spaces(change.app_id.map(|id| id.0))?;
     let change = ProductChange {
         name: change.name.map(Text::into_string),
         device_type: change.device_type.map(Text::into_string),
@@ -328,7 +328,7 @@ async fn update(call: Call) -> Result<Reply> {
         description: change.description.map(Text::into_string),
         services: change.service_capabilities,
     };
-    let product = call.platform().update_product(app.as_ref(), &id, change).await?;
+    let product = call.platform().update_product(&spaces, &id, change).await?;
     Reply::ok(&Product::whole(product))
 }
 
@@ -338,7 +338,7 @@ pub(super) static DELETE: Built =
         .errors(&[Code::ProductNotFound, Code::ProductInUse, Code::AppNotFound]);
 
 async fn delete(call: Call) -> Result<Reply> {
-    let app: Option<AppId> = call.query("app_id")?;
-    call.platform().delete_product(app.as_ref(), &call.product_id()?).await?;
+    let spaces = call.spaces(call.query("app_id")?)?;
+    call.platform().delete_product(&spaces, &call.product_id()?).await?;
     Ok(Reply::empty())
 }

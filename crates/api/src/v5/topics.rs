@@ -62,13 +62,13 @@ pub(super) static ADD: Built =
         .errors(&[Code::ProductNotFound, Code::AppNotFound, Code::CustomTopicLimit]);
 
 async fn add(call: Call) -> Result<Reply> {
-    let app: Option<AppId> = call.query("app_id")?;
+    let spaces = call.spaces(call.query("app_id")?)?;
     let id = call.product_id()?;
     let asked: AddTopic = call.body()?;
     let right =
         TopicRight::parse(asked.operation.as_str()).ok_or_else(|| Error::internal("a right without its word"))?;
     let description = asked.description.map(Text::into_string);
-    let topic = call.platform().add_custom_topic(app.as_ref(), &id, asked.topic.as_str(), right, description).await?;
+    let topic = call.platform().add_custom_topic(&spaces, &id, asked.topic.as_str(), right, description).await?;
     Reply::created(&Topic::from(topic))
 }
 
@@ -78,8 +78,8 @@ pub(super) static LIST: Built =
         .errors(&[Code::ProductNotFound, Code::AppNotFound]);
 
 async fn list(call: Call) -> Result<Reply> {
-    let app: Option<AppId> = call.query("app_id")?;
-    let product = call.platform().product(app.as_ref(), &call.product_id()?).await?;
+    let spaces = call.spaces(call.query("app_id")?)?;
+    let product = call.platform().product(&spaces, &call.product_id()?).await?;
     Reply::ok(&Topics { topics: product.topics.into_iter().map(Topic::from).collect() })
 }
 
@@ -89,7 +89,7 @@ pub(super) static DELETE: Built =
         .errors(&[Code::ProductNotFound, Code::AppNotFound, Code::CustomTopicNotFound]);
 
 async fn delete(call: Call) -> Result<Reply> {
-    let app: Option<AppId> = call.query("app_id")?;
-    call.platform().delete_custom_topic(app.as_ref(), &call.product_id()?, call.path("topic_id")).await?;
+    let spaces = call.spaces(call.query("app_id")?)?;
+    call.platform().delete_custom_topic(&spaces, &call.product_id()?, call.path("topic_id")).await?;
     Ok(Reply::empty())
 }

@@ -63,7 +63,7 @@ fn sealed(bytes: Option<Vec<u8>>) -> Option<Sealed> {
 /// Parameters 1 to 9 of every list: instance, space, product, gateway, cascade, node id, name, from, to. Absent ones fall
 /// away when the statement is planned; arrays, unlike `IN`, then still lead into an index.
 const MATCHES: &str = "d.instance = $1
-    AND ($2::text IS NULL OR d.app = (SELECT no FROM app WHERE instance = $1 AND id = $2))
+    AND ($2::text[] IS NULL OR d.app = ANY (ARRAY (SELECT no FROM app WHERE instance = $1 AND id = ANY ($2))))
     AND ($3::text IS NULL OR d.product = ANY (ARRAY (SELECT no FROM product WHERE instance = $1 AND id = $3)))
     AND ($4::text IS NULL OR d.gateway = ANY (ARRAY (
         WITH RECURSIVE above (no) AS (
@@ -178,14 +178,14 @@ impl DeviceStore for PostgresStore {
 
     async fn list_devices(&self, filter: &DeviceFilter, page: PageRequest) -> Result<Page<Device>> {
         let client = self.client().await?;
-        let app = filter.app_id.as_ref().map(AppId::as_str);
+        let spaces = filter.spaces.ids();
         let product = filter.product_id.as_ref().map(ProductId::as_str);
         let gateway = filter.gateway_id.as_ref().map(DeviceId::as_str);
         let (from, to) = (filter.from.map(|t| t.0), filter.to.map(|t| t.0));
         let (marker, offset, limit) = (page.marker.0, i64::from(page.offset), i64::from(page.limit));
         let list: Params<'_> = &[
             &INSTANCE,
-            &app,
+            &spaces,
             &product,
             &gateway,
             &filter.cascade,

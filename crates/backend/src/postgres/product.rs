@@ -21,7 +21,7 @@ const SELECT: &str = "SELECT p.no, a.id, a.name, p.id, p.name, p.device_type, p.
 
 /// Parameters 1 to 3 of every list: instance, space, name.
 const MATCHES: &str =
-    "p.instance = $1 AND ($2::text IS NULL OR a.id = $2) AND ($3::text IS NULL OR strpos(p.name, $3) > 0)";
+    "p.instance = $1 AND ($2::text[] IS NULL OR a.id = ANY ($2)) AND ($3::text IS NULL OR strpos(p.name, $3) > 0)";
 
 fn product(row: &Row) -> Result<Product> {
     let mut c = Columns::of(row);
@@ -124,9 +124,9 @@ impl ProductStore for PostgresStore {
 
     async fn list_products(&self, filter: &ProductFilter, page: PageRequest) -> Result<Page<Product>> {
         let client = self.client().await?;
-        let app = filter.app_id.as_ref().map(AppId::as_str);
+        let spaces = filter.spaces.ids();
         let (marker, offset, limit) = (page.marker.0, i64::from(page.offset), i64::from(page.limit));
-        let list: Params<'_> = &[&INSTANCE, &app, &filter.name, &marker, &offset, &limit];
+        let list: Params<'_> = &[&INSTANCE, &spaces, &filter.name, &marker, &offset, &limit];
         let condition = format!("{MATCHES} AND p.no < $4 ORDER BY p.no DESC OFFSET $5 LIMIT $6");
         let items = products(&client, &condition, list).await?;
         let sql = format!("SELECT count(*) FROM product p JOIN app a ON a.no = p.app WHERE {MATCHES}");

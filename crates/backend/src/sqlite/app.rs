@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use causeway_model::registry::App;
-use causeway_model::{AppId, Code, Error, RecordNo, Result, Timestamp};
+use causeway_model::{AppId, Code, Error, RecordNo, Result, Spaces, Timestamp};
 use causeway_platform::app::AppStore;
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::device::delete_device;
@@ -28,6 +29,14 @@ pub(super) fn require_app(conn: &Connection, id: &AppId) -> Outcome<i64> {
         Some(no) => Ok(no),
         None => Err(Error::new(Code::AppNotFound, format!("The resource space '{id}' does not exist.")).into()),
     }
+}
+
+/// Restricts `column`, the number of a space, to `spaces`.
+pub(super) fn in_spaces(spaces: &Spaces, column: &'static str, clause: &mut String, values: &mut Vec<Value>) {
+    let Some(ids) = spaces.ids() else { return };
+    let marks = vec!["?"; ids.len()].join(", ");
+    clause.push_str(&format!(" AND {column} IN (SELECT no FROM app WHERE instance = 1 AND id IN ({marks}))"));
+    values.extend(ids.into_iter().map(|id| Value::from(id.to_owned())));
 }
 
 macro_rules! app_sql {

@@ -9,7 +9,7 @@ use causeway_platform::device::{CredentialSlot, DeviceStore, DeviceToken, Initia
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::app::require_app;
+use super::app::{in_spaces, require_app};
 use super::error::Outcome;
 use super::product::require_product;
 use super::session::require_device;
@@ -161,13 +161,11 @@ pub(super) fn delete_device(tx: &mut Tx<'_>, no: i64) -> Outcome<bool> {
 fn conditions(filter: &DeviceFilter) -> (String, Vec<Value>) {
     let mut clause = String::from("d.instance = ?");
     let mut values = vec![Value::from(INSTANCE)];
+    in_spaces(&filter.spaces, "d.app", &mut clause, &mut values);
     let mut add = |sql: &'static str, more: &[&str]| {
         clause.push_str(sql);
         values.extend(more.iter().map(|text| Value::from((*text).to_owned())));
     };
-    if let Some(app) = &filter.app_id {
-        add(" AND d.app = (SELECT no FROM app WHERE instance = 1 AND id = ?)", &[app.as_str()]);
-    }
     if let Some(product) = &filter.product_id {
         add(" AND d.product IN (SELECT no FROM product WHERE instance = 1 AND id = ?)", &[product.as_str()]);
     }

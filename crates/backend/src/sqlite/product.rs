@@ -7,7 +7,7 @@ use causeway_platform::product::ProductStore;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::app::require_app;
+use super::app::{in_spaces, require_app};
 use super::error::Outcome;
 use super::{INSTANCE, SqliteStore};
 use crate::rows;
@@ -136,10 +136,7 @@ impl ProductStore for SqliteStore {
         self.read(move |conn| {
             let mut clause = String::from(" WHERE p.instance = ?");
             let mut values = vec![Value::from(INSTANCE)];
-            if let Some(app) = &filter.app_id {
-                clause.push_str(" AND p.app = (SELECT no FROM app WHERE instance = ? AND id = ?)");
-                values.extend([Value::from(INSTANCE), Value::from(app.as_str().to_owned())]);
-            }
+            in_spaces(&filter.spaces, "p.app", &mut clause, &mut values);
             if let Some(name) = &filter.name {
                 clause.push_str(" AND instr(p.name, ?) > 0");
                 values.push(Value::from(name.clone()));

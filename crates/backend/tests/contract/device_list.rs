@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use causeway_model::RecordNo;
 use causeway_model::registry::{Device, DeviceFilter, Page, PageRequest};
+use causeway_model::{RecordNo, Spaces};
 use causeway_platform::Store;
 
 use crate::fixture::{add_child, add_device, app, at, device, product, seed};
@@ -43,9 +43,9 @@ pub(crate) async fn filters(place: Arc<Place>) {
     }
     let none = DeviceFilter::default;
     check(store, none(), &["d4", "d3", "d2", "d1"]).await;
-    check(store, DeviceFilter { app_id: Some(app_1.id.clone()), ..none() }, &["d2", "d1"]).await;
+    check(store, DeviceFilter { spaces: Spaces::one(app_1.id.clone()), ..none() }, &["d2", "d1"]).await;
     check(store, DeviceFilter { product_id: Some(product_2.id.clone()), ..none() }, &["d4", "d3"]).await;
-    let both = DeviceFilter { app_id: Some(app_1.id), product_id: Some(product_2.id), ..none() };
+    let both = DeviceFilter { spaces: Spaces::one(app_1.id), product_id: Some(product_2.id), ..none() };
     check(store, both, &[]).await;
     check(store, DeviceFilter { node_id: Some("node-d3".to_owned()), ..none() }, &["d3"]).await;
     check(store, DeviceFilter { node_id: Some("node-d".to_owned()), ..none() }, &[]).await;

@@ -45,7 +45,7 @@ pub(crate) async fn nul_is_kept_or_refused(place: Arc<Place>) {
     kept(store.delete_topic(product_1.no, NUL).await);
     let page = PageRequest { marker: RecordNo::LAST, offset: 0, limit: 10 };
     let name = Some(NUL.to_owned());
-    kept(store.list_products(&ProductFilter { name: name.clone(), app_id: None }, page).await);
+    kept(store.list_products(&ProductFilter { name: name.clone(), ..ProductFilter::default() }, page).await);
     kept(
         store
             .list_devices(&DeviceFilter { name: name.clone(), node_id: name.clone(), ..DeviceFilter::default() }, page)

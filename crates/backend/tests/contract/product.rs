@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use causeway_model::registry::{CustomTopic, Page, PageRequest, Product, ProductFilter, TopicRight};
-use causeway_model::{Code, RecordNo};
+use causeway_model::{Code, RecordNo, Spaces};
 
 use crate::fixture::{add_device, app, at, product, refused, seed};
 use crate::place::Place;
@@ -115,7 +115,10 @@ pub(crate) async fn lists_are_filtered_and_paged(place: Arc<Place>) {
     let empty = list(ProductFilter::default(), next.marker, 0, 2).await;
     assert_eq!((ids(&empty), empty.count, empty.marker), (vec![], 5, next.marker));
 
-    let of = |app_id, name: Option<&str>| ProductFilter { app_id, name: name.map(str::to_owned) };
+    let of = |app: Option<causeway_model::AppId>, name: Option<&str>| ProductFilter {
+        spaces: app.map_or(Spaces::All, Spaces::one),
+        name: name.map(str::to_owned),
+    };
     let of_2 = list(of(Some(app_2.id.clone()), None), RecordNo::LAST, 0, 50).await;
     assert_eq!((ids(&of_2), of_2.count), (vec!["p5".to_owned(), "p4".to_owned()], 2));
     // `%` and `_` mean themselves; letters count as they are written.

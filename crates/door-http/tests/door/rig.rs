@@ -8,7 +8,7 @@ use causeway_door_http::{HttpDoorSettings, serve};
 use causeway_model::product::Strictness;
 use causeway_model::registry::Device;
 use causeway_model::shadow::ServiceShadow;
-use causeway_model::{AppId, DeviceId, NodeId, ProductId};
+use causeway_model::{AppId, DeviceId, NodeId, ProductId, Spaces};
 use causeway_platform::Platform;
 use causeway_platform::clock::Clock;
 use causeway_platform::device::{NewDevice, NewDeviceAuth};
@@ -84,7 +84,7 @@ impl Rig {
             node_id: NodeId::parse(node).expect("a sound id"),
             name: None,
             product_id: self.product.clone(),
-            app_id: None,
+            spaces: Spaces::All,
             gateway_id: gateway.map(|g| g.id.clone()),
             description: None,
             extension_info: None,
@@ -141,7 +141,7 @@ impl Rig {
 async fn product(platform: &Platform, app_id: Option<AppId>) -> ProductId {
     let product = NewProduct {
         id: None,
-        app_id,
+        spaces: app_id.map_or(Spaces::All, Spaces::one),
         name: "any".to_owned(),
         device_type: "any".to_owned(),
         protocol_type: "HTTP".to_owned(),

@@ -1,7 +1,7 @@
 //! Creating, renaming and deleting spaces.
 
 use causeway_model::registry::App;
-use causeway_model::{AppId, Code, Error, RecordNo, Result};
+use causeway_model::{AppId, Code, Error, RecordNo, Result, Spaces};
 
 use crate::Platform;
 use crate::bus::Changed;
@@ -53,6 +53,24 @@ impl Platform {
     pub async fn default_app(&self) -> Result<App> {
         let apps = self.store.apps().await?;
         apps.into_iter().find(|a| a.is_default).ok_or_else(|| Error::internal("the default space is missing"))
+    }
+
+    /// Where something new goes: the one space that `spaces` names, else the default one.
+    ///
+    /// # Errors
+    /// [`Code::AppNotFound`]; [`Code::AppRequired`] when there are several and the default one is not among them.
+    pub async fn home_for_new(&self, spaces: &Spaces) -> Result<AppId> {
+        if let Some(one) = spaces.single() {
+            return Ok(self.app(one).await?.id);
+        }
+        let default = self.default_app().await?.id;
+        if spaces.sees(&default) {
+            return Ok(default);
+        }
+        Err(Error::new(
+            Code::AppRequired,
+            "Operation not allowed. 'app_id' is not carried, and the authorized user has more than one application.",
+        ))
     }
 
     /// Renames a space.

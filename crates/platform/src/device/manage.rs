@@ -62,7 +62,7 @@ impl Platform {
                 "Invalid input. The start time must be earlier than the end time.",
             ));
         }
-        if let Some(app) = &filter.app_id {
+        if let Some(app) = filter.spaces.single() {
             self.app(app).await?;
         }
         self.store.list_devices(filter, page).await

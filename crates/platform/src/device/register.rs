@@ -4,7 +4,7 @@ use causeway_model::properties::{ObjectBuilder, PropertyObject};
 use causeway_model::registry::{AuthType, Device, DeviceAuth, Product};
 use causeway_model::shadow::is_shadow_key;
 use causeway_model::status::DeviceStatus;
-use causeway_model::{AppId, Code, DeviceId, DeviceNo, Error, NodeId, ProductId, Result};
+use causeway_model::{AppId, Code, DeviceId, DeviceNo, Error, NodeId, ProductId, Result, Spaces};
 
 use super::InitialDesired;
 use crate::Platform;
@@ -36,8 +36,8 @@ pub struct NewDevice {
     pub name: Option<String>,
     /// Its product.
     pub product_id: ProductId,
-    /// The space, when several have a product of that id.
-    pub app_id: Option<AppId>,
+    /// The one space that the caller named, or those in which it may register devices.
+    pub spaces: Spaces,
     /// The gateway it is behind.
     pub gateway_id: Option<DeviceId>,
     /// Free text.
@@ -102,7 +102,7 @@ impl Platform {
     /// # Errors
     /// [`Code::ProductNotFound`]; [`Code::InvalidGateway`]; [`Code::DeviceExists`]; [`Code::InvalidInput`].
     pub async fn register_device(&self, new: NewDevice) -> Result<Registered> {
-        let product = self.product(new.app_id.as_ref(), &new.product_id).await?;
+        let product = self.product(&new.spaces, &new.product_id).await?;
         if let Some(gateway) = &new.gateway_id {
             self.check_gateway(gateway, &product.app_id).await?;
         }

@@ -2,7 +2,7 @@
 
 use causeway_model::product::{ServiceCapability, check_model};
 use causeway_model::registry::{CustomTopic, Page, PageRequest, Product, ProductFilter, TopicRight};
-use causeway_model::{AppId, Code, Error, ProductId, RecordNo, Result};
+use causeway_model::{Code, Error, ProductId, RecordNo, Result, Spaces};
 
 use crate::Platform;
 use crate::bus::Changed;
@@ -13,8 +13,8 @@ use crate::secrets::random_hex;
 pub struct NewProduct {
     /// Chosen by the caller, or made.
     pub id: Option<ProductId>,
-    /// The space; the default one when absent.
-    pub app_id: Option<AppId>,
+    /// The one space that the caller named, or those that it may use (see [`Platform::home_for_new`]).
+    pub spaces: Spaces,
     /// Display name.
     pub name: String,
     /// Kind of device.
@@ -85,10 +85,7 @@ impl Platform {
     pub async fn create_product(&self, new: NewProduct) -> Result<Product> {
         let services = with_service_types(new.services);
         check_model(&services)?;
-        let app_id = match new.app_id {
-            Some(id) => id,
-            None => self.default_app().await?.id,
-        };
+        let app_id = self.home_for_new(&new.spaces).await?;
         self.store
             .insert_product(Product {
                 no: RecordNo(0),
@@ -109,16 +106,17 @@ impl Platform {
             .await
     }
 
-    /// One product. Without `app` the id must be unambiguous.
+    /// One product. The id must be unambiguous in `spaces`.
     ///
     /// # Errors
     /// [`Code::ProductNotFound`]; [`Code::AppNotFound`]; [`Code::InvalidInput`] when several spaces use the id and none
     /// is named.
-    pub async fn product(&self, app: Option<&AppId>, id: &ProductId) -> Result<Product> {
-        let mut found = self.store.products_by_id(app, id).await?;
+    pub async fn product(&self, spaces: &Spaces, id: &ProductId) -> Result<Product> {
+        let mut found = self.store.products_by_id(spaces.single(), id).await?;
+        found.retain(|p| spaces.sees(&p.app_id));
         match found.len() {
             0 => {
-                if let Some(app) = app {
+                if let Some(app) = spaces.single() {
                     self.app(app).await?;
                 }
                 Err(not_found(id))
@@ -135,7 +133,7 @@ impl Platform {
     /// # Errors
     /// [`Code::AppNotFound`].
     pub async fn list_products(&self, filter: &ProductFilter, page: PageRequest) -> Result<Page<Product>> {
-        if let Some(app) = &filter.app_id {
+        if let Some(app) = filter.spaces.single() {
             self.app(app).await?;
         }
         self.store.list_products(filter, page).await
@@ -145,8 +143,8 @@ impl Platform {
     ///
     /// # Errors
     /// As [`product`](Self::product); [`Code::InvalidModel`].
-    pub async fn update_product(&self, app: Option<&AppId>, id: &ProductId, change: ProductChange) -> Result<Product> {
-        let mut product = self.product(app, id).await?;
+    pub async fn update_product(&self, spaces: &Spaces, id: &ProductId, change: ProductChange) -> Result<Product> {
+        let mut product = self.product(spaces, id).await?;
         if let Some(services) = change.services {
             let services = with_service_types(services);
             check_model(&services)?;
@@ -180,8 +178,8 @@ impl Platform {
     ///
     /// # Errors
     /// As [`product`](Self::product); [`Code::ProductInUse`].
-    pub async fn delete_product(&self, app: Option<&AppId>, id: &ProductId) -> Result<()> {
-        let product = self.product(app, id).await?;
+    pub async fn delete_product(&self, spaces: &Spaces, id: &ProductId) -> Result<()> {
+        let product = self.product(spaces, id).await?;
         if !self.store.delete_product(product.no).await? {
             return Err(not_found(id));
         }
@@ -195,7 +193,7 @@ impl Platform {
     /// As [`product`](Self::product); [`Code::CustomTopicLimit`]; [`Code::InvalidInput`].
     pub async fn add_custom_topic(
         &self,
-        app: Option<&AppId>,
+        spaces: &Spaces,
         id: &ProductId,
         topic: &str,
         right: TopicRight,
@@ -206,7 +204,7 @@ impl Platform {
                 "Invalid input. 'topic' must be 1 to 64 letters, digits, '_' and single '/', and neither start nor end with '/'.",
             ));
         }
-        let product = self.product(app, id).await?;
+        let product = self.product(spaces, id).await?;
         let topic = CustomTopic { id: random_hex(12), topic: topic.to_owned(), right, description };
         self.store.insert_topic(product.no, &topic, self.settings.registry.max_custom_topics).await?;
         self.bus.announce(Changed::Product(product.no)).await;
@@ -217,8 +215,8 @@ impl Platform {
     ///
     /// # Errors
     /// As [`product`](Self::product); [`Code::CustomTopicNotFound`].
-    pub async fn delete_custom_topic(&self, app: Option<&AppId>, id: &ProductId, topic_id: &str) -> Result<()> {
-        let product = self.product(app, id).await?;
+    pub async fn delete_custom_topic(&self, spaces: &Spaces, id: &ProductId, topic_id: &str) -> Result<()> {
+        let product = self.product(spaces, id).await?;
         if !self.store.delete_topic(product.no, topic_id).await? {
             return Err(Error::new(
                 Code::CustomTopicNotFound,
