@@ -7,7 +7,7 @@ STORE ?= sqlite
 TESTS ?= tests
 PYTEST = tests/.venv/bin/pytest --rootdir tests -c tests/pytest.ini
 
-.PHONY: help build run test check setup blackbox fuzz
+.PHONY: help build run test check setup blackbox compatibility fuzz
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -30,6 +30,13 @@ test: ## everything that must hold: check, unit tests, black-box tests on SQLite
 blackbox: setup ## black-box tests only, on one store: make blackbox STORE=postgres TESTS=tests/test_push.py
 	cargo build --locked --package causeway
 	$(PYTEST) -n 2 --dist loadfile --store $(STORE) $(TESTS)
+
+compatibility: setup ## run the black-box tests on both stores and write docs/compatibility.md from what they saw
+	cargo build --locked --package causeway
+	rm -rf target/sdk-records
+	$(PYTEST) -n 2 --dist loadfile --store sqlite --record target/sdk-records tests
+	$(PYTEST) -n 2 --dist loadfile --store postgres --record target/sdk-records tests
+	tests/.venv/bin/python tests/compatibility.py target/sdk-records --write
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (default 60)
 	bash tests/fuzz.sh $(FUZZ_SECONDS)

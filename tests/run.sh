@@ -21,7 +21,8 @@ step() {
 }
 
 blackbox() {
-    tests/.venv/bin/pytest --rootdir tests -c tests/pytest.ini -n 2 --dist loadfile --color=no --store "$1" tests
+    tests/.venv/bin/pytest --rootdir tests -c tests/pytest.ini -n 2 --dist loadfile --color=no --store "$1" \
+        --record "$logs/sdk" tests
 }
 
 step setup bash tests/setup.sh || exit 1
@@ -30,6 +31,7 @@ step unit cargo test --workspace --locked
 if step build cargo build --locked --package causeway; then
     step blackbox-sqlite blackbox sqlite
     step blackbox-postgres blackbox postgres
+    step compatibility tests/.venv/bin/python tests/compatibility.py "$logs/sdk"
 fi
 
 # cargo: "test result: ok. 12 passed; 0 failed; …", one a binary. pytest: "== 3 failed, 12 passed, 1 error in 9.9s ==".
