@@ -35,12 +35,22 @@ pub fn status_of(code: Code) -> StatusCode {
 struct Body<'a> {
     error_code: &'a str,
     error_msg: &'a str,
+    /// Every fault of a file or document with its place; the SDK skips what it does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Place<'a>>,
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    place: &'a str,
+    reason: &'a str,
 }
 
 /// The answer that tells the client of an error.
 pub(crate) fn answer(error: &Error) -> Response {
-    let body = Body { error_code: error.code().as_str(), error_msg: error.message() };
-    let body = serde_json::to_vec(&body).expect("two texts always make JSON");
+    let errors = error.faults().iter().map(|f| Place { place: &f.place, reason: &f.reason }).collect();
+    let body = Body { error_code: error.code().as_str(), error_msg: error.message(), errors };
+    let body = serde_json::to_vec(&body).expect("texts always make JSON");
     let status = status_of(error.code());
     let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
     if error.is_retryable() {

@@ -161,6 +161,22 @@ codes! {
     ReportTooLarge = "IOTDA.021105", Forbidden;
 }
 
+/// One of several faults of an input that has places: a file, a sheet, a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, in the words of the input: `Sheet 'Properties', row 7, column 'dataType'`.
+    pub place: String,
+    /// What is wrong and how it must be.
+    pub reason: String,
+}
+
+impl Fault {
+    /// A fault at a place.
+    pub fn at(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { place: place.into(), reason: reason.into() }
+    }
+}
+
 /// An error with what the client reads and what the operator reads kept apart.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
@@ -170,6 +186,7 @@ struct Inner {
     code: Code,
     message: String,
     detail: Option<String>,
+    faults: Vec<Fault>,
 }
 
 /// The platform's result.
@@ -178,7 +195,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error whose `message` tells the client what to do.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { code, message: message.into(), detail: None }))
+        Self(Box::new(Inner { code, message: message.into(), detail: None, faults: Vec::new() }))
     }
 
     /// A fault of the platform. `detail` goes to the log only.
@@ -202,6 +219,29 @@ impl Error {
     pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
         self.0.detail = Some(detail.to_string());
         self
+    }
+
+    /// An error that lists every fault of an input. The message names the first; at most [`MAX_FAULTS`](Self::MAX_FAULTS)
+    /// are kept.
+    #[must_use]
+    pub fn of_faults(code: Code, what: &str, mut faults: Vec<Fault>) -> Self {
+        let count = faults.len();
+        faults.truncate(Self::MAX_FAULTS);
+        let message = match faults.first() {
+            None => what.to_owned(),
+            Some(first) if count == 1 => format!("{what} {}: {}", first.place, first.reason),
+            Some(first) => format!("{what} {count} faults; the first: {}: {}", first.place, first.reason),
+        };
+        Self(Box::new(Inner { code, message, detail: None, faults }))
+    }
+
+    /// Most faults that one error lists.
+    pub const MAX_FAULTS: usize = 200;
+
+    /// All faults of an input, with their places; empty for most errors.
+    #[must_use]
+    pub fn faults(&self) -> &[Fault] {
+        &self.0.faults
     }
 
     /// The stable code.

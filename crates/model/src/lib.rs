@@ -18,7 +18,7 @@ pub mod spaces;
 pub mod status;
 pub mod time;
 
-pub use error::{Code, Error, Kind, Result};
+pub use error::{Code, Error, Fault, Kind, Result};
 pub use ids::{AppId, DeviceId, DeviceNo, InstanceId, NodeId, ProductId, ProjectId, RecordNo};
 pub use spaces::Spaces;
 pub use time::Timestamp;

@@ -3,13 +3,22 @@
 use std::collections::HashSet;
 
 use super::document::{DataType, ServiceCapability, ServiceCommandPara};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Fault};
 
 /// Most services a product may have, and most properties, commands or events a service may have.
 const MAX_ITEMS: usize = 500;
 
-fn refuse(place: &str, rule: &str) -> Error {
-    Error::new(Code::InvalidModel, format!("Invalid product model. {place} {rule}"))
+/// What was found so far.
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, place: &str, rule: impl Into<String>) {
+        // One more than an error shows, so that a hostile model costs no more memory than an honest one.
+        if self.0.len() <= Error::MAX_FAULTS {
+            self.0.push(Fault::at(place, rule));
+        }
+    }
 }
 
 /// The vendor's name charset `T`: letters of any script, digits and `_?'#().,&%@!-` (`iotda-v5-api.md` §1.6); spaces
@@ -27,54 +36,47 @@ struct ValueRule<'a> {
     enum_list: Option<&'a [String]>,
 }
 
-fn check_value(place: &str, rule: &ValueRule<'_>) -> Result<(), Error> {
+fn check_value(place: &str, rule: &ValueRule<'_>, faults: &mut Faults) {
     let Some(data_type) = DataType::parse(rule.data_type) else {
-        return Err(refuse(
-            place,
-            &format!(
-                "has the data_type '{}'; it must be int, long, decimal, string, DateTime, jsonObject, enum, boolean or string list.",
-                rule.data_type
-            ),
-        ));
+        let rule = format!(
+            "has the data_type '{}'; it must be int, long, decimal, string, DateTime, jsonObject, enum, boolean or string list.",
+            shown(rule.data_type)
+        );
+        return faults.add(place, rule);
     };
-    let bound = |name: &str, text: Option<&str>| -> Result<Option<f64>, Error> {
-        match text.filter(|t| !t.is_empty()) {
-            None => Ok(None),
-            Some(t) => t
-                .trim()
-                .parse::<f64>()
-                .ok()
-                .filter(|n| n.is_finite() && t.len() <= 32)
-                .map(Some)
-                .ok_or_else(|| refuse(place, &format!("has the {name} '{t}', which is not a number."))),
+    let mut bound = |name: &str, text: Option<&str>| -> Option<f64> {
+        let text = text.filter(|t| !t.is_empty())?;
+        let number = text.trim().parse::<f64>().ok().filter(|n| n.is_finite() && text.len() <= 32);
+        if number.is_none() {
+            faults.add(place, format!("has the {name} '{}', which is not a number.", shown(text)));
         }
+        number
     };
     if matches!(data_type, DataType::Int | DataType::Long | DataType::Decimal) {
-        let (min, max) = (bound("min", rule.min)?, bound("max", rule.max)?);
+        let (min, max) = (bound("min", rule.min), bound("max", rule.max));
         if let (Some(min), Some(max)) = (min, max)
             && min > max
         {
-            return Err(refuse(place, "has a min that is larger than its max."));
+            faults.add(place, "has a min that is larger than its max.");
         }
     }
     if rule.max_length.is_some_and(|n| n < 0) {
-        return Err(refuse(place, "has a negative max_length."));
+        faults.add(place, "has a negative max_length.");
     }
     if data_type == DataType::Enum && rule.enum_list.is_none_or(<[String]>::is_empty) {
-        return Err(refuse(place, "is an enum and needs an enum_list."));
+        faults.add(place, "is an enum and needs an enum_list.");
     }
-    Ok(())
 }
 
-fn check_paras(place: &str, paras: &[ServiceCommandPara]) -> Result<(), Error> {
+fn check_paras(place: &str, paras: &[ServiceCommandPara], faults: &mut Faults) {
     let mut seen = HashSet::new();
     for para in paras {
-        let place = format!("{place}, parameter '{}'", para.para_name);
+        let place = format!("{place}, parameter '{}'", shown(&para.para_name));
         if !is_name(&para.para_name, 64) {
-            return Err(refuse(&place, "needs a para_name of 1 to 64 characters."));
+            faults.add(&place, "needs a para_name of 1 to 64 characters.");
         }
         if !seen.insert(para.para_name.as_str()) {
-            return Err(refuse(&place, "stands twice in its list."));
+            faults.add(&place, "stands twice in its list.");
         }
         check_value(
             &place,
@@ -85,15 +87,15 @@ fn check_paras(place: &str, paras: &[ServiceCommandPara]) -> Result<(), Error> {
                 max_length: para.max_length,
                 enum_list: para.enum_list.as_deref(),
             },
-        )?;
+            faults,
+        );
     }
-    Ok(())
 }
 
-fn check_service(service: &ServiceCapability) -> Result<(), Error> {
-    let place = format!("Service '{}'", service.service_id);
+fn check_service(service: &ServiceCapability, faults: &mut Faults) {
+    let place = format!("Service '{}'", shown(&service.service_id));
     if !is_name(&service.service_id, 64) || service.service_id.contains('.') {
-        return Err(refuse(&place, "needs a service_id of 1 to 64 letters, digits or _?'#(),&%@!- characters."));
+        faults.add(&place, "needs a service_id of 1 to 64 letters, digits or _?'#(),&%@!- characters.");
     }
     for (what, count) in [
         ("properties", service.properties.len()),
@@ -101,21 +103,21 @@ fn check_service(service: &ServiceCapability) -> Result<(), Error> {
         ("events", service.events.len()),
     ] {
         if count > MAX_ITEMS {
-            return Err(refuse(&place, &format!("has more than {MAX_ITEMS} {what}.")));
+            return faults.add(&place, format!("has more than {MAX_ITEMS} {what}."));
         }
     }
     let mut seen = HashSet::new();
     for property in &service.properties {
-        let place = format!("{place}, property '{}'", property.property_name);
+        let place = format!("{place}, property '{}'", shown(&property.property_name));
         if !is_name(&property.property_name, 64) || !crate::shadow::is_shadow_key(&property.property_name) {
-            return Err(refuse(&place, "needs a property_name of 1 to 64 characters without '.' and '$'."));
+            faults.add(&place, "needs a property_name of 1 to 64 characters without '.' and '$'.");
         }
         if !seen.insert(property.property_name.as_str()) {
-            return Err(refuse(&place, "stands twice in the service."));
+            faults.add(&place, "stands twice in the service.");
         }
         let method = &property.method;
         if method.is_empty() || method.len() > 3 || !method.chars().all(|c| "RWE".contains(c)) {
-            return Err(refuse(&place, "needs a method: R, W, E, RW, RE, WE or RWE."));
+            faults.add(&place, "needs a method: R, W, E, RW, RE, WE or RWE.");
         }
         check_value(
             &place,
@@ -126,46 +128,60 @@ fn check_service(service: &ServiceCapability) -> Result<(), Error> {
                 max_length: property.max_length,
                 enum_list: property.enum_list.as_deref(),
             },
-        )?;
+            faults,
+        );
     }
     let mut seen = HashSet::new();
     for command in &service.commands {
-        let place = format!("{place}, command '{}'", command.command_name);
+        let place = format!("{place}, command '{}'", shown(&command.command_name));
         if !is_name(&command.command_name, 64) {
-            return Err(refuse(&place, "needs a command_name of 1 to 64 characters."));
+            faults.add(&place, "needs a command_name of 1 to 64 characters.");
         }
         if !seen.insert(command.command_name.as_str()) {
-            return Err(refuse(&place, "stands twice in the service."));
+            faults.add(&place, "stands twice in the service.");
         }
-        check_paras(&place, &command.paras)?;
+        check_paras(&place, &command.paras, faults);
         for response in &command.responses {
-            check_paras(&format!("{place}, response '{}'", response.response_name), &response.paras)?;
+            check_paras(&format!("{place}, response '{}'", shown(&response.response_name)), &response.paras, faults);
         }
     }
     for event in &service.events {
-        let place = format!("{place}, event '{}'", event.event_type);
+        let place = format!("{place}, event '{}'", shown(&event.event_type));
         if !is_name(&event.event_type, 64) {
-            return Err(refuse(&place, "needs an event_type of 1 to 64 characters."));
+            faults.add(&place, "needs an event_type of 1 to 64 characters.");
         }
-        check_paras(&place, &event.paras)?;
+        check_paras(&place, &event.paras, faults);
     }
-    Ok(())
+}
+
+/// Everything that is wrong with a model, with its place; empty for a sound one.
+#[must_use]
+pub fn model_faults(services: &[ServiceCapability]) -> Vec<Fault> {
+    let mut faults = Faults::default();
+    if services.len() > MAX_ITEMS {
+        faults.add("The product", format!("has more than {MAX_ITEMS} services."));
+        return faults.0;
+    }
+    let mut seen = HashSet::new();
+    for service in services {
+        check_service(service, &mut faults);
+        if !seen.insert(service.service_id.as_str()) {
+            faults.add(&format!("Service '{}'", shown(&service.service_id)), "stands twice in the product.");
+        }
+    }
+    faults.0
 }
 
 /// Checks a whole model.
 ///
 /// # Errors
-/// [`Code::InvalidModel`] with the place and the rule.
+/// [`Code::InvalidModel`] with every fault and its place.
 pub fn check_model(services: &[ServiceCapability]) -> Result<(), Error> {
-    if services.len() > MAX_ITEMS {
-        return Err(refuse("The product", &format!("has more than {MAX_ITEMS} services.")));
-    }
-    let mut seen = HashSet::new();
-    for service in services {
-        check_service(service)?;
-        if !seen.insert(service.service_id.as_str()) {
-            return Err(refuse(&format!("Service '{}'", service.service_id), "stands twice in the product."));
-        }
-    }
-    Ok(())
+    let faults = model_faults(services);
+    if faults.is_empty() { Ok(()) } else { Err(Error::of_faults(Code::InvalidModel, "Invalid product model.", faults)) }
+}
+
+/// As much of a foreign text as an error repeats.
+fn shown(text: &str) -> String {
+    text.chars().take(64).collect()
 }

@@ -8,7 +8,7 @@ mod check;
 mod compiled;
 mod document;
 
-pub use check::check_model;
+pub use check::{check_model, model_faults};
 pub use compiled::{CompiledModel, CompiledService, Mismatch, MismatchReason, Strictness};
 pub use document::{
     DataType, ServiceCapability, ServiceCommand, ServiceCommandPara, ServiceCommandResponse, ServiceEvent,
