@@ -80,6 +80,9 @@ fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
     let mut entry = Map::new();
     entry.insert("operationId".to_owned(), json!(operation.id));
     entry.insert("tags".to_owned(), json!([operation.area]));
+    if !operation.action.is_empty() {
+        entry.insert("x-action".to_owned(), json!(operation.action));
+    }
     let mut parameters = path_parameters(operation);
     let mut responses = BTreeMap::new();
     match operation.built {
