@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bounded::{Flag, Int, Rule};
 use crate::decode;
+use crate::multipart::{FilePart, Form};
 use crate::operation::Operation;
 use crate::shape::reply;
 use crate::state::ApiState;
@@ -75,6 +76,8 @@ pub(crate) struct Call {
     pub(crate) path: Vec<(String, String)>,
     pub(crate) query: Query,
     pub(crate) body: Bytes,
+    /// The parts of `multipart/form-data`, for an operation that takes a file.
+    pub(crate) form: Option<Form>,
 }
 
 impl Call {
@@ -161,6 +164,16 @@ impl Call {
     /// As [`decode::body`].
     pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T> {
         decode::body(&self.body)
+    }
+
+    /// The file that the request carries.
+    ///
+    /// # Errors
+    /// [`Code::BadRequest`] when its part is missing, is there twice or has no file name.
+    #[allow(dead_code, reason = "operations that take files come next")]
+    pub(crate) fn file(&self) -> Result<&FilePart> {
+        let name = self.operation.built.and_then(|b| b.file).expect("only operations that declare a file ask for it");
+        self.form.as_ref().expect("the form was read before").file(name)
     }
 
     fn raw_query(&self, name: &str) -> Result<Option<&str>> {

@@ -23,6 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::auth::Claim;
 use crate::call::{Call, Query, Reply};
 use crate::error;
+use crate::multipart;
 use crate::operation::{Base, Operation};
 use crate::state::{ApiState, BODY_UNIT};
 use crate::v5::operations;
@@ -168,6 +169,7 @@ async fn serve_operation(
         None
     };
     let limit = match claim {
+        Some(_) if operation.built.is_some_and(|b| b.file.is_some()) => state.settings().max_upload.0,
         Some(_) => state.settings().max_body.0,
         None => state.settings().max_body.0.min(STRANGER_BODY_MAX),
     };
@@ -202,13 +204,17 @@ async fn serve_operation(
     if built.body.is_some() && !body.is_empty() {
         check_media_type(&head.headers)?;
     }
+    let form = match built.file {
+        Some(_) => Some(multipart::read(&head.headers, body.clone()).await?),
+        None => None,
+    };
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let limit = time_limit(state.settings().request_timeout.0, state.platform().settings.command.timeout.0);
     let allowed = match &caller {
         Some(caller) => state.platform().allowed_spaces(caller, operation.action).await?,
         None => Spaces::All,
     };
-    let call = Call { state, operation, caller, allowed, path, query, body };
+    let call = Call { state, operation, caller, allowed, path, query, body, form };
     let work = async move {
         let _room = room;
         call.check_path().await?;

@@ -12,6 +12,7 @@ mod decode;
 mod dispatch;
 mod error;
 mod iam;
+mod multipart;
 mod openapi;
 mod operation;
 mod ops;

@@ -99,6 +99,16 @@ fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
                 entry.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
                 add_errors(&mut responses, &[Code::BadRequest, Code::BodyTooLarge]);
             }
+            if let Some(name) = built.file {
+                let schema = json!({
+                    "type": "object",
+                    "properties": { name: { "type": "string", "contentMediaType": "application/octet-stream" } },
+                    "required": [name],
+                });
+                let content = json!({ "multipart/form-data": { "schema": schema } });
+                entry.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+                add_errors(&mut responses, &[Code::BadRequest, Code::BodyTooLarge]);
+            }
             if operation.needs_caller() {
                 add_errors(&mut responses, CALLER_ERRORS);
             } else {

@@ -145,6 +145,8 @@ pub(crate) struct Built {
     pub(crate) paged: bool,
     /// The JSON body it reads.
     pub(crate) body: Option<Schema>,
+    /// The part of `multipart/form-data` that holds the file it takes instead of a JSON body.
+    pub(crate) file: Option<&'static str>,
     pub(crate) success: Success,
     /// What can go wrong besides what can go wrong with every operation.
     pub(crate) errors: &'static [Code],
@@ -154,7 +156,17 @@ pub(crate) struct Built {
 impl Built {
     /// The usual case, to be completed with `..`: a caller, no query, no body.
     pub(crate) const fn new(summary: &'static str, success: Success, handler: Handler) -> Self {
-        Self { summary, access: Access::Caller, query: &[], paged: false, body: None, success, errors: &[], handler }
+        Self {
+            summary,
+            access: Access::Caller,
+            query: &[],
+            paged: false,
+            body: None,
+            file: None,
+            success,
+            errors: &[],
+            handler,
+        }
     }
 
     pub(crate) const fn query(self, query: &'static [Param]) -> Self {
@@ -167,6 +179,12 @@ impl Built {
 
     pub(crate) const fn body<T: Shape>(self) -> Self {
         Self { body: Some(T::schema), ..self }
+    }
+
+    /// Takes `multipart/form-data` with a file in the part `name`, up to `api.max_upload`; see [`Call::file`].
+    #[allow(dead_code, reason = "operations that take files come next")]
+    pub(crate) const fn file(self, name: &'static str) -> Self {
+        Self { file: Some(name), ..self }
     }
 
     pub(crate) const fn errors(self, errors: &'static [Code]) -> Self {

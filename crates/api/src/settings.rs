@@ -8,8 +8,11 @@ settings! {
     pub struct ApiSettings in "api" {
         /// Largest body of a request; a larger one is answered with 413.
         max_body: ByteSize = ByteSize(1 << 20),
+        /// Largest body of an operation that takes a file as `multipart/form-data`; a larger one is answered with 413.
+        max_upload: ByteSize = ByteSize(16 << 20),
         /// Bodies of requests under way may take so much memory together; further ones wait, for `api.body_timeout` at
-        /// most. At least `api.max_body`.
+        /// most. At least `api.max_body`
+        /// and `api.max_upload`.
         body_memory: ByteSize = ByteSize(64 << 20),
         /// A body must have arrived within this time.
         body_timeout: Span = Span::secs(30),

@@ -38,7 +38,13 @@ impl ApiState {
         version: String,
         settings: ApiSettings,
     ) -> Self {
-        let room = settings.body_memory.0.max(settings.max_body.0).div_ceil(BODY_UNIT).min(Semaphore::MAX_PERMITS);
+        let room = settings
+            .body_memory
+            .0
+            .max(settings.max_body.0)
+            .max(settings.max_upload.0)
+            .div_ceil(BODY_UNIT)
+            .min(Semaphore::MAX_PERMITS);
         let body_room = Arc::new(Semaphore::new(room));
         Self(Arc::new(Inner {
             platform,
