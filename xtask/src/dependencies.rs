@@ -13,7 +13,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("causeway-backend", &["causeway-model", "causeway-platform"]),
     ("causeway-door-mqtt", &["causeway-model", "causeway-platform", "causeway-wire"]),
     ("causeway-door-http", &["causeway-model", "causeway-platform", "causeway-wire"]),
-    ("causeway-api", &["causeway-model", "causeway-platform"]),
+    ("causeway-product-files", &["causeway-model"]),
+    ("causeway-api", &["causeway-model", "causeway-platform", "causeway-product-files"]),
     ("causeway-delivery", &["causeway-model", "causeway-platform", "causeway-wire"]),
     (
         "causeway",
