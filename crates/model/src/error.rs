@@ -113,6 +113,8 @@ codes! {
     InvalidModel = "IOTDA.013006", Invalid;
     /// The product has as many custom topics as it may have, or the topic is declared already.
     CustomTopicLimit = "IOTDA.013007", Invalid;
+    /// No such ready product model.
+    PresetNotFound = "IOTDA.013009", NotFound;
     /// No such custom topic.
     CustomTopicNotFound = "IOTDA.013008", NotFound;
     /// No such device.

@@ -8,6 +8,7 @@ mod device_body;
 mod devices;
 mod history;
 mod messages;
+mod model_files;
 pub(crate) mod operations;
 mod products;
 mod properties;

@@ -1,7 +1,7 @@
 //! The table of all operations: the 178 of the vendor's SDK (`iotda-v5-api.md` §2), the platform's own beside them,
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
-use super::{apps, commands, devices, history, messages, products, properties, push, shadow, topics};
+use super::{apps, commands, devices, history, messages, model_files, products, properties, push, shadow, topics};
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
 use crate::{iam, ops};
@@ -267,6 +267,13 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
     built("add_topic", Post, "/products/{product_id}/topics", "iotda:products:modify", OWN, &topics::ADD),
     built("list_topics", Get, "/products/{product_id}/topics", "iotda:products:query", OWN, &topics::LIST),
     built("delete_topic", Delete, "/products/{product_id}/topics/{topic_id}", "iotda:products:modify", OWN, &topics::DELETE),
+    built("import_product", Post, "/product-import", "iotda:products:create", OWN, &model_files::IMPORT),
+    built("replace_product_model", Put, "/products/{product_id}/model", "iotda:products:modify", OWN, &model_files::REPLACE),
+    built("export_product_model", Get, "/products/{product_id}/model", "iotda:products:query", OWN, &model_files::EXPORT),
+    built("show_product_model_template", Get, "/product-model-template", "iotda:products:query", OWN, &model_files::TEMPLATE),
+    built("list_product_presets", Get, "/product-presets", "iotda:products:queryList", OWN, &model_files::LIST_PRESETS),
+    built("show_product_preset", Get, "/product-presets/{preset_id}", "iotda:products:query", OWN, &model_files::SHOW_PRESET),
+    built("use_product_preset", Post, "/product-presets/{preset_id}/products", "iotda:products:create", OWN, &model_files::USE_PRESET),
     built("set_push", Put, "/apps/{app_id}/push", "iotda:app:modify", OWN, &push::SET),
     built("show_push", Get, "/apps/{app_id}/push", "iotda:app:query", OWN, &push::SHOW),
     built("delete_push", Delete, "/apps/{app_id}/push", "iotda:app:modify", OWN, &push::DELETE),

@@ -12,7 +12,7 @@ use crate::operation::{Built, Param, Success, json as answers};
 use crate::shape::{Compact, Definitions, Shape, body, field, reply};
 
 /// Most bytes of a body that carries a product model (`iotda-v5-api.md` §5).
-const MODEL_MAX: usize = 500 << 10;
+pub(super) const MODEL_MAX: usize = 500 << 10;
 
 words! {
     /// Protocols that a product's devices may speak.
@@ -112,7 +112,7 @@ reply! {
 }
 
 impl Product {
-    fn whole(record: Record) -> Self {
+    pub(super) fn whole(record: Record) -> Self {
         Self {
             app_id: record.app_id.to_string(),
             app_name: record.app_name,
@@ -228,7 +228,7 @@ impl Shape for ServiceCapability {
     }
 }
 
-fn check_options(services: &[ServiceCapability]) -> Result<()> {
+pub(super) fn check_options(services: &[ServiceCapability]) -> Result<()> {
     for (i, service) in services.iter().enumerate() {
         if service.option.as_deref().is_some_and(|o| !["Master", "Mandatory", "Optional"].contains(&o)) {
             return Err(Error::invalid(format!(
