@@ -24,13 +24,7 @@ words! {
 
 /// Reads the body as a model file, off the threads that serve connections.
 async fn read_file(call: &Call) -> Result<ModelFile> {
-    let bytes = call.body.clone();
-    if bytes.is_empty() {
-        return Err(Error::new(
-            Code::InvalidModel,
-            "Invalid product model file. Send the file itself as the body: a zip of JSON profiles, or an Excel workbook (.xlsx).",
-        ));
-    }
+    let bytes = call.file()?.content.clone();
     let file =
         tokio::task::spawn_blocking(move || causeway_product_files::read(&bytes)).await.map_err(Error::internal)??;
     check_options(&file.services)?;
@@ -57,7 +51,7 @@ fn field<R: crate::bounded::Rule>(name: &str, told: Option<String>) -> Result<Op
 }
 
 pub(super) static IMPORT: Built = Built::new(
-    "Creates a product from a model file: the body is the vendor's zip or an Excel workbook. What the query names counts \
+    "Creates a product from a model file: the vendor's zip or an Excel workbook. What the query names counts \
      before what the file says. A wrong file is refused with every fault and its place.",
     json::<Product>(201),
     |c| Box::pin(import(c)),
@@ -72,6 +66,7 @@ pub(super) static IMPORT: Built = Built::new(
     Param::optional::<Text<Name, 0, 64>>("industry", "Branch."),
     Param::optional::<AppId>("app_id", "Resource space; the default one when absent."),
 ])
+.file("file")
 .errors(&[Code::InvalidModel, Code::ProductExists, Code::AppNotFound]);
 
 async fn import(call: Call) -> Result<Reply> {
@@ -118,6 +113,7 @@ pub(super) static REPLACE: Built = Built::new(
     |c| Box::pin(replace(c)),
 )
 .query(&[APP_ID])
+.file("file")
 .errors(&[Code::ProductNotFound, Code::InvalidModel, Code::AppNotFound]);
 
 async fn replace(call: Call) -> Result<Reply> {
