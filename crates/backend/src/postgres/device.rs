@@ -1,10 +1,11 @@
 //! Devices and the tokens of the HTTPS door.
 
+mod insert;
+
 use async_trait::async_trait;
 use causeway_model::registry::{Device, DeviceAuth, DeviceFilter, Page, PageRequest, Sealed};
-use causeway_model::shadow::ServiceShadow;
 use causeway_model::status::DeviceStatus;
-use causeway_model::{AppId, Code, DeviceId, DeviceNo, Error, NodeId, ProductId, RecordNo, Result, Timestamp};
+use causeway_model::{AppId, Code, DeviceId, DeviceNo, NodeId, ProductId, RecordNo, Result, Timestamp};
 use causeway_platform::device::{CredentialSlot, DeviceStore, DeviceToken, InitialDesired};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -91,81 +92,8 @@ impl PostgresStore {
 
 #[async_trait]
 impl DeviceStore for PostgresStore {
-    async fn insert_device(&self, new: Device, desired: InitialDesired) -> Result<Device> {
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.map_err(db)?;
-        let sql = "SELECT p.app, g.no FROM product p JOIN app a ON a.no = p.app
-            LEFT JOIN device g ON g.instance = p.instance AND g.id = $3
-            WHERE p.no = $1 AND a.id = $2";
-        let gateway = new.gateway_id.as_ref().map(DeviceId::as_str);
-        let found = row(&transaction, sql, &[&new.product_no.0, &new.app_id.as_str(), &gateway]).await.map_err(db)?;
-        let Some(found) = found else {
-            return Err(Error::new(Code::ProductNotFound, "No such product."));
-        };
-        let mut c = Columns::of(&found);
-        let (app, gateway_no): (i64, Option<i64>) = (c.take()?, c.take()?);
-        if gateway.is_some() && gateway_no.is_none() {
-            return Err(Error::new(Code::InvalidGateway, "Invalid input. No device has the id given as 'gateway_id'."));
-        }
-        let sql = "INSERT INTO device (instance, app, product, gateway, id, node_id, name, description, fw_version,
-                sw_version, sdk_version, auth_type, secret, secondary_secret, fingerprint, secondary_fingerprint,
-                secure_access, timeout_s, status, frozen, created_at, status_changed_at, activated_at, last_online_at,
-                extension_info)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                $23, $24, $25)
-            RETURNING no";
-        let auth = &new.auth;
-        let params: Params<'_> = &[
-            &INSTANCE,
-            &app,
-            &new.product_no.0,
-            &gateway_no,
-            &new.id.as_str(),
-            &new.node_id.as_str(),
-            &new.name,
-            &new.description,
-            &new.fw_version,
-            &new.sw_version,
-            &new.sdk_version,
-            &auth.auth_type.as_str(),
-            &auth.secret.as_ref().map(|s| &*s.0),
-            &auth.secondary_secret.as_ref().map(|s| &*s.0),
-            &auth.fingerprint,
-            &auth.secondary_fingerprint,
-            &auth.secure_access,
-            &auth.timeout_s,
-            &new.connection.as_str(),
-            &new.frozen,
-            &new.created_at.0,
-            &new.status_changed_at.map(|t| t.0),
-            &new.activated_at.map(|t| t.0),
-            &new.last_online_at.map(|t| t.0),
-            &new.extension_info,
-        ];
-        let stored = row(&transaction, sql, params).await.map_err(|e| {
-            if e.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) {
-                return Error::new(Code::ProductNotFound, "The product or the gateway was deleted meanwhile.");
-            }
-            let taken = "A device with this device id, or with this node id in the product, exists.";
-            db_or(e, &SqlState::UNIQUE_VIOLATION, Code::DeviceExists, taken)
-        })?;
-        let no: i64 = stored.as_ref().map_or_else(|| Err(Error::internal("an insert returned nothing")), first)?;
-        for (service, properties) in &desired {
-            let mut shadow = ServiceShadow::new(service.as_str());
-            shadow.desire(properties, None, new.created_at)?;
-            // What a device is born with is no change: versions count from here.
-            shadow.version = 0;
-            let Some(side) = &shadow.desired else { continue };
-            let sql = "INSERT INTO shadow (device, service, instance, app, version, desired, desired_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7)";
-            let text = side.properties.as_str();
-            let params: Params<'_> = &[&no, service, &INSTANCE, &app, &shadow.version, &text, &side.event_time.0];
-            run(&transaction, sql, params).await.map_err(db)?;
-        }
-        let sql = format!("{SELECT} WHERE d.no = $1");
-        let stored = row(&transaction, &sql, &[&no]).await.map_err(db)?;
-        transaction.commit().await.map_err(db)?;
-        stored.as_ref().map_or_else(|| Err(Error::internal("a new device was not found")), device)
+    async fn insert_devices(&self, devices: Vec<(Device, InitialDesired)>) -> Vec<Result<Device>> {
+        insert::insert_devices(self, devices).await
     }
 
     async fn device(&self, id: &DeviceId) -> Result<Option<Device>> {

@@ -1,20 +1,20 @@
 //! Devices and the tokens of the HTTPS door.
 
+mod insert;
+
 use async_trait::async_trait;
 use causeway_model::registry::{Device, DeviceAuth, DeviceFilter, Page, PageRequest, Sealed};
-use causeway_model::shadow::ServiceShadow;
 use causeway_model::status::DeviceStatus;
 use causeway_model::{AppId, Code, DeviceId, DeviceNo, Error, NodeId, ProductId, RecordNo, Result, Timestamp};
 use causeway_platform::device::{CredentialSlot, DeviceStore, DeviceToken, InitialDesired};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::app::{in_spaces, require_app};
+use super::app::in_spaces;
 use super::error::Outcome;
-use super::product::require_product;
 use super::session::require_device;
 use super::transaction::{Effect, Tx};
-use super::{INSTANCE, SqliteStore, shadow};
+use super::{INSTANCE, SqliteStore};
 use crate::rows;
 
 macro_rules! device_sql {
@@ -73,78 +73,6 @@ fn read_devices(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> 
     conn.prepare_cached(sql)?.query_and_then(params, read_device)?.collect()
 }
 
-fn refuse_existing(conn: &Connection, device: &Device) -> Outcome<()> {
-    let taken = conn
-        .prepare_cached("SELECT 1 FROM device WHERE instance = ?1 AND id = ?2")?
-        .exists(params![INSTANCE, device.id.as_str()])?;
-    if taken {
-        return Err(Error::new(Code::DeviceExists, format!("The device '{}' exists.", device.id)).into());
-    }
-    let taken = conn
-        .prepare_cached("SELECT 1 FROM device WHERE node_id = ?1 AND product = ?2")?
-        .exists(params![device.node_id.as_str(), device.product_no.0])?;
-    if taken {
-        let message = format!("A device with the node id '{}' exists in the product.", device.node_id);
-        return Err(Error::new(Code::DeviceExists, message).into());
-    }
-    Ok(())
-}
-
-fn insert(conn: &Connection, device: &Device) -> Outcome<DeviceNo> {
-    let app = require_app(conn, &device.app_id)?;
-    require_product(conn, device.product_no)?;
-    let gateway: Option<i64> = match &device.gateway_id {
-        None => None,
-        Some(id) => {
-            let found = conn
-                .prepare_cached("SELECT no FROM device WHERE instance = ?1 AND id = ?2")?
-                .query_row(params![INSTANCE, id.as_str()], |row| row.get(0))
-                .optional()?;
-            if found.is_none() {
-                return Err(Error::new(Code::InvalidGateway, format!("The gateway '{id}' does not exist.")).into());
-            }
-            found
-        }
-    };
-    refuse_existing(conn, device)?;
-    let auth = &device.auth;
-    conn.prepare_cached(
-        "INSERT INTO device (instance, app, product, gateway, connection, frozen, status_changed_at, activated_at, \
-         last_online_at, created_at, id, node_id, name, description, fw_version, sw_version, sdk_version, auth_type, \
-         secret, secondary_secret, fingerprint, secondary_fingerprint, secure_access, timeout_s, extension_info) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-         ?23, ?24, ?25)",
-    )?
-    .execute(params![
-        INSTANCE,
-        app,
-        device.product_no.0,
-        gateway,
-        device.connection.as_str(),
-        device.frozen,
-        device.status_changed_at.map(|t| t.0),
-        device.activated_at.map(|t| t.0),
-        device.last_online_at.map(|t| t.0),
-        device.created_at.0,
-        device.id.as_str(),
-        device.node_id.as_str(),
-        device.name,
-        device.description,
-        device.fw_version,
-        device.sw_version,
-        device.sdk_version,
-        auth.auth_type.as_str(),
-        auth.secret.as_ref().map(|s| &*s.0),
-        auth.secondary_secret.as_ref().map(|s| &*s.0),
-        auth.fingerprint,
-        auth.secondary_fingerprint,
-        auth.secure_access,
-        auth.timeout_s,
-        device.extension_info,
-    ])?;
-    Ok(DeviceNo(conn.last_insert_rowid()))
-}
-
 /// Deletes a device; its shadow, messages, session, retained messages and tokens go with it. False when it is not there.
 pub(super) fn delete_device(tx: &mut Tx<'_>, no: i64) -> Outcome<bool> {
     if tx.conn.prepare_cached("DELETE FROM device WHERE no = ?1")?.execute([no])? == 0 {
@@ -198,22 +126,8 @@ fn conditions(filter: &DeviceFilter) -> (String, Vec<Value>) {
 
 #[async_trait]
 impl DeviceStore for SqliteStore {
-    async fn insert_device(&self, device: Device, desired: InitialDesired) -> Result<Device> {
-        self.write(move |tx| {
-            let no = insert(tx.conn, &device)?;
-            for (service_id, properties) in desired {
-                let mut initial = ServiceShadow::new(service_id);
-                initial.desire(&properties, None, device.created_at)?;
-                // What a device is born with is no change: versions count from here.
-                initial.version = 0;
-                if initial.desired.is_some() {
-                    shadow::put_desired(tx.conn, no, &initial)?;
-                }
-            }
-            let stored = read_devices(tx.conn, device_sql!("WHERE d.no = ?1"), [no.0])?.pop();
-            stored.ok_or_else(|| Error::internal("a new device was not found").into())
-        })
-        .await
+    async fn insert_devices(&self, devices: Vec<(Device, InitialDesired)>) -> Vec<Result<Device>> {
+        insert::insert_devices(self, devices).await
     }
 
     async fn device(&self, id: &DeviceId) -> Result<Option<Device>> {

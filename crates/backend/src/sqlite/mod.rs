@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use causeway_model::{Error, Result};
 use parking_lot::RwLock;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::StoreSettings;
 
@@ -81,6 +81,8 @@ pub struct SqliteStore {
     queue: Arc<Queue>,
     memory: Arc<RwLock<Memory>>,
     readers: Readers,
+    /// The turn of a call that brings many new devices.
+    bulk: Semaphore,
     outbox_signal: watch::Receiver<u64>,
     /// Turns true when the writer has ended.
     ended: watch::Receiver<bool>,
@@ -143,7 +145,7 @@ impl SqliteStore {
         };
         let (ended_sender, ended) = watch::channel(false);
         let readers = Readers::new(path.clone(), settings.connections, settings.cache.0 / 8);
-        Ok((Self { path, queue, memory, readers, outbox_signal, ended }, writer, ended_sender))
+        Ok((Self { path, queue, memory, readers, bulk: Semaphore::new(1), outbox_signal, ended }, writer, ended_sender))
     }
 
     /// The database file.

@@ -5,7 +5,7 @@ use causeway_model::registry::{CustomTopic, Page, PageRequest, Product, ProductF
 use causeway_model::{AppId, Code, Error, ProductId, RecordNo, Result, Timestamp};
 use causeway_platform::product::ProductStore;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::app::{in_spaces, require_app};
 use super::error::Outcome;
@@ -238,13 +238,4 @@ fn insert_topic(conn: &Connection, product: RecordNo, topic: &CustomTopic) -> Ou
     )?
     .execute(params![INSTANCE, product.0, topic.id, topic.topic, topic.right.as_str(), topic.description])?;
     Ok(())
-}
-
-/// The product of a new device: it must be there.
-pub(super) fn require_product(conn: &Connection, no: RecordNo) -> Outcome<(String, String)> {
-    let found = conn
-        .prepare_cached("SELECT id, name FROM product WHERE no = ?1")?
-        .query_row([no.0], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    found.ok_or_else(|| Error::new(Code::ProductNotFound, "The product does not exist.").into())
 }

@@ -8,6 +8,7 @@
 mod app;
 mod cluster;
 mod device;
+mod device_bulk;
 mod device_list;
 mod fixture;
 mod foreign_text;
@@ -79,6 +80,13 @@ contract! {
         numbers_are_never_used_again,
         overdue_devices,
         tokens_overlap_and_end,
+    }
+    device_bulk {
+        each_device_has_its_outcome,
+        a_device_may_be_behind_one_before_it,
+        more_than_a_transaction_takes,
+        reports_are_not_held_up,
+        two_calls_share_no_device,
     }
     device_list {
         filters,

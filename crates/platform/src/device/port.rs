@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use causeway_model::properties::PropertyObject;
 use causeway_model::registry::{Device, DeviceFilter, Page, PageRequest, Sealed};
 use causeway_model::status::DeviceStatus;
-use causeway_model::{DeviceId, DeviceNo, Result, Timestamp};
+use causeway_model::{DeviceId, DeviceNo, Error, Result, Timestamp};
 
 /// Which of the two secrets or fingerprints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,14 @@ pub trait DeviceStore: Send + Sync {
     /// Adds a device with the desired side of its shadow, in one transaction. `no`, `app_name`, `product_name` are
     /// ignored; the stored device is returned. [`Code::DeviceExists`](causeway_model::Code::DeviceExists) when the
     /// device id is taken in the instance or the node id in the product.
-    async fn insert_device(&self, device: Device, desired: InitialDesired) -> Result<Device>;
+    async fn insert_device(&self, device: Device, desired: InitialDesired) -> Result<Device> {
+        let mut outcomes = self.insert_devices(vec![(device, desired)]).await;
+        outcomes.pop().unwrap_or_else(|| Err(Error::internal("a new device has no outcome")))
+    }
+    /// Adds devices as [`insert_device`](Self::insert_device) does each of them, with an outcome for each, in their
+    /// order. Many go in transactions of some milliseconds, so that what devices report meanwhile is not held up; a
+    /// crash in between leaves those whose outcome was not told yet either in or out.
+    async fn insert_devices(&self, devices: Vec<(Device, InitialDesired)>) -> Vec<Result<Device>>;
     /// One device.
     async fn device(&self, id: &DeviceId) -> Result<Option<Device>>;
     /// One device by its number.

@@ -1,4 +1,7 @@
-//! Registering a device (002 §3.3.1).
+//! Registering devices (002 §3.3.1), one or many.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use causeway_model::properties::{ObjectBuilder, PropertyObject};
 use causeway_model::registry::{AuthType, Device, DeviceAuth, Product};
@@ -59,8 +62,28 @@ pub struct Registered {
     pub secret: Option<String>,
 }
 
-/// The product's default values as the desired side of a new shadow, with what the caller asked for laid over it.
-fn initial_desired(product: &Product, asked: InitialDesired) -> Result<InitialDesired> {
+/// Devices made ready before they go to the store: sealing so many takes a millisecond or two, the store as long again.
+const CHUNK: usize = 512;
+
+/// What many devices of one product have in common.
+struct Prototype {
+    product: Product,
+    desired: InitialDesired,
+}
+
+/// A device to insert: its place in the call, the device, the desired side of its shadow, its secret in the clear.
+type Ready = (usize, Device, InitialDesired, Option<String>);
+
+/// What a call that registers many has looked up.
+#[derive(Default)]
+struct LookedUp {
+    prototypes: HashMap<ProductId, Vec<(Spaces, Result<Arc<Prototype>>)>>,
+    /// Fit to have devices of the space behind them. One that is not there may be registered by this very call.
+    gateways: HashSet<(DeviceId, AppId)>,
+}
+
+/// The product's default values as the desired side of a new shadow.
+fn default_desired(product: &Product) -> InitialDesired {
     let mut desired: InitialDesired = Vec::new();
     for service in &product.services {
         let mut builder = ObjectBuilder::default();
@@ -74,6 +97,11 @@ fn initial_desired(product: &Product, asked: InitialDesired) -> Result<InitialDe
             desired.push((service.service_id.clone(), defaults));
         }
     }
+    desired
+}
+
+/// `desired` with what the caller asked for laid over it.
+fn lay_over(mut desired: InitialDesired, asked: InitialDesired) -> Result<InitialDesired> {
     for (service_id, properties) in asked {
         let mut refused = None;
         properties.for_each(|name, _| {
@@ -102,9 +130,67 @@ impl Platform {
     /// # Errors
     /// [`Code::ProductNotFound`]; [`Code::InvalidGateway`]; [`Code::DeviceExists`]; [`Code::InvalidInput`].
     pub async fn register_device(&self, new: NewDevice) -> Result<Registered> {
-        let product = self.product(&new.spaces, &new.product_id).await?;
+        let mut outcomes = self.register_devices(vec![new]).await;
+        outcomes.pop().unwrap_or_else(|| Err(Error::internal("a new device has no outcome")))
+    }
+
+    /// Registers devices, each as [`register_device`](Self::register_device) does and in their order: one may be behind
+    /// another that comes before it. Each has an outcome of its own, in the same order.
+    pub async fn register_devices(&self, new: Vec<NewDevice>) -> Vec<Result<Registered>> {
+        let mut outcomes: Vec<Option<Result<Registered>>> = Vec::new();
+        outcomes.resize_with(new.len(), || None);
+        let mut looked_up = LookedUp::default();
+        let mut ready = Vec::new();
+        let mut ready_ids: HashSet<DeviceId> = HashSet::new();
+        for (at, new) in new.into_iter().enumerate() {
+            let behind_one_of_these = new.gateway_id.as_ref().is_some_and(|gateway| ready_ids.contains(gateway));
+            if behind_one_of_these || ready.len() == CHUNK {
+                self.insert_ready(&mut ready, &mut outcomes).await;
+                ready_ids.clear();
+            }
+            match self.make_ready(new, &mut looked_up).await {
+                Ok((device, desired, secret)) => {
+                    ready_ids.insert(device.id.clone());
+                    ready.push((at, device, desired, secret));
+                }
+                Err(error) => outcomes[at] = Some(Err(error)),
+            }
+        }
+        self.insert_ready(&mut ready, &mut outcomes).await;
+        let none = || Err(Error::internal("a new device has no outcome"));
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(none)).collect()
+    }
+
+    /// Hands the devices that are ready to the store.
+    async fn insert_ready(&self, ready: &mut Vec<Ready>, outcomes: &mut [Option<Result<Registered>>]) {
+        if ready.is_empty() {
+            return;
+        }
+        let (mut places, mut devices) = (Vec::with_capacity(ready.len()), Vec::with_capacity(ready.len()));
+        for (at, device, desired, secret) in ready.drain(..) {
+            places.push((at, secret));
+            devices.push((device, desired));
+        }
+        let inserted = self.store.insert_devices(devices).await;
+        for ((at, secret), device) in places.into_iter().zip(inserted) {
+            outcomes[at] = Some(device.map(|device| Registered { device, secret }));
+        }
+    }
+
+    /// The device to insert, the desired side of its shadow, and its secret in the clear.
+    async fn make_ready(
+        &self,
+        new: NewDevice,
+        looked_up: &mut LookedUp,
+    ) -> Result<(Device, InitialDesired, Option<String>)> {
+        let prototype = self.prototype(&new, &mut looked_up.prototypes).await?;
+        let product = &prototype.product;
         if let Some(gateway) = &new.gateway_id {
-            self.check_gateway(gateway, &product.app_id).await?;
+            let key = (gateway.clone(), product.app_id.clone());
+            if !looked_up.gateways.contains(&key) {
+                self.check_gateway(gateway, &product.app_id).await?;
+                looked_up.gateways.insert(key);
+            }
         }
         let id = match new.id {
             Some(id) => id,
@@ -115,18 +201,18 @@ impl Platform {
             AuthType::Secret => Some(new.auth.secret.unwrap_or_else(|| random_hex(16))),
             AuthType::Certificates => None,
         };
-        let desired = initial_desired(&product, new.desired)?;
+        let desired = lay_over(prototype.desired.clone(), new.desired)?;
         let device = Device {
             no: DeviceNo(0),
-            app_id: product.app_id,
-            app_name: product.app_name,
+            app_id: product.app_id.clone(),
+            app_name: product.app_name.clone(),
             id,
             node_id: new.node_id,
             name: new.name,
             description: new.description,
             product_no: product.no,
-            product_id: product.id,
-            product_name: product.name,
+            product_id: product.id.clone(),
+            product_name: product.name.clone(),
             gateway_id: new.gateway_id,
             fw_version: None,
             sw_version: None,
@@ -148,8 +234,25 @@ impl Platform {
             last_online_at: None,
             extension_info: new.extension_info,
         };
-        let device = self.store.insert_device(device, desired).await?;
-        Ok(Registered { device, secret })
+        Ok((device, desired, secret))
+    }
+
+    /// The product of a new device and what comes of it, looked up once a call.
+    async fn prototype(
+        &self,
+        new: &NewDevice,
+        known: &mut HashMap<ProductId, Vec<(Spaces, Result<Arc<Prototype>>)>>,
+    ) -> Result<Arc<Prototype>> {
+        let of_id = known.entry(new.product_id.clone()).or_default();
+        if let Some((_, outcome)) = of_id.iter().find(|(spaces, _)| *spaces == new.spaces) {
+            return outcome.clone();
+        }
+        let outcome = self.product(&new.spaces, &new.product_id).await.map(|product| {
+            let desired = default_desired(&product);
+            Arc::new(Prototype { product, desired })
+        });
+        of_id.push((new.spaces.clone(), outcome.clone()));
+        outcome
     }
 
     /// A gateway must exist in the same space and not be too deep itself (`iotda-v5-api.md`, `add_device`).
