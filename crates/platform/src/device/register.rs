@@ -74,10 +74,13 @@ struct Prototype {
 /// A device to insert: its place in the call, the device, the desired side of its shadow, its secret in the clear.
 type Ready = (usize, Device, InitialDesired, Option<String>);
 
+/// What a product id means to a caller who sees these spaces.
+type Found = (Spaces, Result<Arc<Prototype>>);
+
 /// What a call that registers many has looked up.
 #[derive(Default)]
 struct LookedUp {
-    prototypes: HashMap<ProductId, Vec<(Spaces, Result<Arc<Prototype>>)>>,
+    prototypes: HashMap<ProductId, Vec<Found>>,
     /// Fit to have devices of the space behind them. One that is not there may be registered by this very call.
     gateways: HashSet<(DeviceId, AppId)>,
 }
@@ -238,11 +241,7 @@ impl Platform {
     }
 
     /// The product of a new device and what comes of it, looked up once a call.
-    async fn prototype(
-        &self,
-        new: &NewDevice,
-        known: &mut HashMap<ProductId, Vec<(Spaces, Result<Arc<Prototype>>)>>,
-    ) -> Result<Arc<Prototype>> {
+    async fn prototype(&self, new: &NewDevice, known: &mut HashMap<ProductId, Vec<Found>>) -> Result<Arc<Prototype>> {
         let of_id = known.entry(new.product_id.clone()).or_default();
         if let Some((_, outcome)) = of_id.iter().find(|(spaces, _)| *spaces == new.spaces) {
             return outcome.clone();
