@@ -35,6 +35,8 @@ settings! {
         max_topic: u32 = 128,
         /// Devices in one report of a gateway (002 §2.1.2.8.2).
         max_sub_devices: u32 = 100,
+        /// Events in one envelope of a device.
+        max_events: u32 = 100,
         /// Largest payload after `?encoding=gzip`.
         max_inflated: ByteSize = ByteSize(1 << 20),
         /// Downlinks waiting for a connection; beyond them callers are told that the device is busy.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
+use crate::service_event::Events;
 use crate::time::Timestamp;
 
 /// One service of a property report.
@@ -64,6 +65,8 @@ pub enum DeviceEvent<'a> {
         /// Any bytes.
         payload: &'a [u8],
     },
+    /// Events of services, its own or of a device behind it.
+    Events(Events<'a>),
     /// The answer to something the platform asked.
     Answer {
         /// What was asked.

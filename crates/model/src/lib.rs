@@ -12,6 +12,7 @@ pub mod message;
 pub mod product;
 pub mod properties;
 pub mod registry;
+pub mod service_event;
 pub mod settings;
 pub mod shadow;
 pub mod spaces;

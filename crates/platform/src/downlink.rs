@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use causeway_model::message::DeviceMessage;
 use causeway_model::properties::PropertyObject;
-use causeway_model::{DeviceId, Error};
+use causeway_model::{DeviceId, Error, Timestamp};
 
 use crate::message::MessageDone;
 
@@ -51,6 +51,35 @@ pub enum Downlink {
         /// To be told what became of it.
         done: MessageDone,
     },
+    /// An event of the platform: an answer to one of the device, or news.
+    Event(Box<EventNotice>),
+}
+
+/// An event of the platform for a device (002 §2.1.2.2–2.1.2.7).
+#[derive(Clone, Debug)]
+pub struct EventNotice {
+    /// The device it is about: the connected one, or one behind it.
+    pub object_device_id: DeviceId,
+    /// The id of the event that it answers.
+    pub event_id: Option<Box<str>>,
+    /// What it says.
+    pub body: NoticeBody,
+}
+
+/// What an event of the platform says, by service.
+#[derive(Clone, Debug)]
+pub enum NoticeBody {
+    /// `$time_sync`: the time.
+    Time(TimeNotice),
+}
+
+/// The answer to a request for the time; when it is sent, the door says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeNotice {
+    /// The device's time, as it said it.
+    pub device_send_time: Option<i64>,
+    /// When the request came.
+    pub received: Timestamp,
 }
 
 /// Why a connection does not take a downlink.

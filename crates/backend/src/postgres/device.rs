@@ -4,6 +4,7 @@ mod insert;
 
 use async_trait::async_trait;
 use causeway_model::registry::{Device, DeviceAuth, DeviceFilter, Page, PageRequest, Sealed};
+use causeway_model::service_event::DeviceVersions;
 use causeway_model::status::DeviceStatus;
 use causeway_model::{AppId, Code, DeviceId, DeviceNo, NodeId, ProductId, RecordNo, Result, Timestamp};
 use causeway_platform::device::{CredentialSlot, DeviceStore, DeviceToken, InitialDesired};
@@ -139,7 +140,7 @@ impl DeviceStore for PostgresStore {
 
     async fn update_device(&self, device: &Device) -> Result<bool> {
         let sql = "UPDATE device SET name = $2, description = $3, extension_info = $4, secure_access = $5,
-            timeout_s = $6, fw_version = $7, sw_version = $8, sdk_version = $9 WHERE no = $1";
+            timeout_s = $6 WHERE no = $1";
         let params: Params<'_> = &[
             &device.no.0,
             &device.name,
@@ -147,11 +148,14 @@ impl DeviceStore for PostgresStore {
             &device.extension_info,
             &device.auth.secure_access,
             &device.auth.timeout_s,
-            &device.fw_version,
-            &device.sw_version,
-            &device.sdk_version,
         ];
         self.touch(sql, params).await
+    }
+
+    async fn set_versions(&self, no: DeviceNo, versions: &DeviceVersions<'static>) -> Result<bool> {
+        let sql = "UPDATE device SET fw_version = coalesce($2, fw_version), sw_version = coalesce($3, sw_version),
+            sdk_version = coalesce($4, sdk_version) WHERE no = $1";
+        self.touch(sql, &[&no.0, &versions.firmware, &versions.software, &versions.sdk]).await
     }
 
     async fn delete_device(&self, no: DeviceNo) -> Result<bool> {

@@ -4,6 +4,7 @@ mod insert;
 
 use async_trait::async_trait;
 use causeway_model::registry::{Device, DeviceAuth, DeviceFilter, Page, PageRequest, Sealed};
+use causeway_model::service_event::DeviceVersions;
 use causeway_model::status::DeviceStatus;
 use causeway_model::{AppId, Code, DeviceId, DeviceNo, Error, NodeId, ProductId, RecordNo, Result, Timestamp};
 use causeway_platform::device::{CredentialSlot, DeviceStore, DeviceToken, InitialDesired};
@@ -171,7 +172,7 @@ impl DeviceStore for SqliteStore {
                 .conn
                 .prepare_cached(
                     "UPDATE device SET name = ?2, description = ?3, extension_info = ?4, secure_access = ?5, \
-                     timeout_s = ?6, fw_version = ?7, sw_version = ?8, sdk_version = ?9 WHERE no = ?1",
+                     timeout_s = ?6 WHERE no = ?1",
                 )?
                 .execute(params![
                     device.no.0,
@@ -180,11 +181,21 @@ impl DeviceStore for SqliteStore {
                     device.extension_info,
                     device.auth.secure_access,
                     device.auth.timeout_s,
-                    device.fw_version,
-                    device.sw_version,
-                    device.sdk_version,
                 ])?;
             Ok(changed > 0)
+        })
+        .await
+    }
+
+    async fn set_versions(&self, no: DeviceNo, versions: &DeviceVersions<'static>) -> Result<bool> {
+        let versions = versions.clone();
+        self.write(move |tx| {
+            let mut update = tx.conn.prepare_cached(
+                "UPDATE device SET fw_version = coalesce(?2, fw_version), sw_version = coalesce(?3, sw_version), \
+                 sdk_version = coalesce(?4, sdk_version) WHERE no = ?1",
+            )?;
+            let values = params![no.0, versions.firmware, versions.software, versions.sdk];
+            Ok(update.execute(values)? > 0)
         })
         .await
     }

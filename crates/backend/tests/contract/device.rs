@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use causeway_model::history::HistoryQuery;
 use causeway_model::registry::{AuthType, Device, DeviceAuth, Sealed};
+use causeway_model::service_event::DeviceVersions;
 use causeway_model::status::DeviceStatus;
 use causeway_model::{Code, DeviceId, DeviceNo, NodeId, RecordNo, Timestamp};
 use causeway_platform::Store;
@@ -82,11 +83,9 @@ pub(crate) async fn updating_sets_what_it_may(place: Arc<Place>) {
     change.extension_info = Some("[1]".to_owned());
     change.auth.secure_access = !old.auth.secure_access;
     change.auth.timeout_s = 60;
-    change.fw_version = Some("1".to_owned());
-    change.sw_version = Some("2".to_owned());
-    change.sdk_version = Some("3".to_owned());
     let expected = change.clone();
     // These are not for this call.
+    change.fw_version = Some("1".to_owned());
     change.auth.secret = None;
     change.connection = DeviceStatus::Online;
     change.frozen = true;
@@ -95,6 +94,19 @@ pub(crate) async fn updating_sets_what_it_may(place: Arc<Place>) {
     assert_eq!(store.device_by_no(old.no).await.expect("an answer"), Some(expected));
     change.no = DeviceNo(old.no.0 + 1);
     assert!(!store.update_device(&change).await.expect("an answer"));
+}
+
+pub(crate) async fn versions_that_are_not_told_stay(place: Arc<Place>) {
+    let store = place.open().await;
+    let device = seed_device(&*store).await;
+    let told = DeviceVersions { software: Some("s2".into()), ..DeviceVersions::default() };
+    assert!(store.set_versions(device.no, &told).await.expect("an answer"));
+    let told = DeviceVersions { sdk: Some("C_v1".into()), firmware: Some("f2".into()), ..DeviceVersions::default() };
+    assert!(store.set_versions(device.no, &told).await.expect("an answer"));
+    let read = store.device_by_no(device.no).await.expect("an answer").expect("the device");
+    let versions = (read.sdk_version.as_deref(), read.sw_version.as_deref(), read.fw_version.as_deref());
+    assert_eq!(versions, (Some("C_v1"), Some("s2"), Some("f2")));
+    assert!(!store.set_versions(DeviceNo(device.no.0 + 1), &told).await.expect("an answer"));
 }
 
 pub(crate) async fn secrets_and_freezing(place: Arc<Place>) {

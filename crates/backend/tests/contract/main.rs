@@ -73,6 +73,7 @@ contract! {
         ids_are_unique,
         a_product_must_be_there,
         updating_sets_what_it_may,
+        versions_that_are_not_told_stay,
         secrets_and_freezing,
         deleting_takes_everything_along,
         a_long_history_is_gone_at_once,

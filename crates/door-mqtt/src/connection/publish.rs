@@ -49,6 +49,10 @@ impl Connection {
         let resolved = Publish { topic: alias.as_deref().unwrap_or(publish.topic), ..publish };
         let units = batch.taken.units.len();
         let publication = Publication { device: self.device(), publish: &resolved, version: self.version, arrival };
+        if publication.acts() {
+            self.take_slowly(whole.to_vec(), alias, arrival);
+            return Ok(());
+        }
         match publication.take(&self.door, &mut batch.taken).now_or_never() {
             Some(Ok(verdict)) => self.settle(&resolved, verdict, batch),
             Some(Err(error)) => return Err(self.uncommitted(&error)),

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{Connection, Out, V5};
 use crate::downlink::message::{self, MessageProperties};
-use crate::downlink::request;
+use crate::downlink::{events, request};
 use crate::error::Ending;
 use crate::session::letter::Letter;
 use crate::session::outbox::{Acked, Adopted, Emit, Origin, Outgoing};
@@ -62,6 +62,10 @@ impl Connection {
                 self.send_request(request::topic(own, "properties/get", &request_id), payload);
             }
             Downlink::Message { .. } => self.send_message(downlink),
+            Downlink::Event(notice) => {
+                let payload = events::payload(&notice, self.door.platform.clock.now());
+                self.send_request(events::topic(own), payload);
+            }
         }
     }
 

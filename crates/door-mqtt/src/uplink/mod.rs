@@ -18,6 +18,8 @@ pub(crate) enum Malformed {
     TooLarge,
     /// More devices in one report than the limit.
     TooManyDevices,
+    /// More events in one envelope than the limit.
+    TooManyEvents,
     /// Properties that are no object, or nest too deep.
     Properties,
 }
@@ -30,6 +32,7 @@ impl Malformed {
             Self::Encoding => "encoding",
             Self::TooLarge => "too_large",
             Self::TooManyDevices => "too_many_devices",
+            Self::TooManyEvents => "too_many_events",
             Self::Properties => "properties",
         }
     }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use causeway_model::event::{AnswerKind, DeviceEvent, Heard};
 use causeway_model::{Kind, Result, Timestamp};
+use causeway_platform::downlink::EventNotice;
 use causeway_platform::session::RetainedMessage;
 use causeway_platform::uplink::{DeviceContext, Taken};
 use causeway_wire::mqtt::{Publish, ReasonCode, Version};
 
 use super::{Malformed, events, gzip, message, report, shadow};
 use crate::door::Door;
+use crate::downlink::events as notices;
 use crate::session::letter::property_bytes;
 use crate::topics::system::{self, Query, Up};
 use crate::topics::{Place, place, user};
@@ -73,6 +75,8 @@ impl Publication<'_> {
     /// Takes the PUBLISH; what must be committed before it is acknowledged is added to `taken`. Nothing that the device
     /// says wrong is an error.
     ///
+    /// May be dropped at its first pause and begun again, unless it [acts](Self::acts).
+    ///
     /// # Errors
     /// The store's: the PUBLISH must not be acknowledged.
     pub(crate) async fn take(&self, door: &Door, taken: &mut Taken) -> Result<Verdict> {
@@ -106,6 +110,11 @@ impl Publication<'_> {
         }
     }
 
+    /// Whether taking it may change what is registered, so that it must not begin twice.
+    pub(crate) fn acts(&self) -> bool {
+        matches!(place(self.publish.topic, self.device.id.as_str()), Place::System(rest) if rest.starts_with("events/"))
+    }
+
     fn refuse(&self, door: &Door) -> Verdict {
         door.note_refused_topic(self.device, self.publish.topic, "publish");
         Verdict::refused(ReasonCode::NOT_AUTHORIZED)
@@ -136,9 +145,12 @@ impl Publication<'_> {
             Up::CommandAnswer(id) => Ok(answer(AnswerKind::Command, id, &payload)),
             Up::SetAnswer(id) => Ok(answer(AnswerKind::PropertySet, id, &payload)),
             Up::GetAnswer(id) => Ok(answer(AnswerKind::PropertyGet, id, &payload)),
-            Up::Events => return Ok(self.take_events(door, &payload)),
+            Up::Events => events::envelope(&payload, door.settings.max_events as usize).map(DeviceEvent::Events),
             Up::ShadowGet(id) => return self.take_shadow_get(door, self.device.id.as_str(), id).await,
         };
+        if let Ok(DeviceEvent::Events(events)) = &event {
+            door.meters.events.increment(events.list.len() as u64);
+        }
         match event {
             Ok(event) => self.hand_over(door, event, query.request_id, taken).await,
             Err(why) => Ok(self.malformed(door, why)),
@@ -159,7 +171,13 @@ impl Publication<'_> {
             taken.foreign.clear();
         }
         match outcome {
-            Ok(()) => Ok(Verdict::ACCEPTED),
+            Ok(()) => {
+                let topic = || notices::topic(self.device.id.as_str());
+                let written = |notice: &EventNotice| notices::payload(notice, door.platform.clock.now());
+                let answers = std::mem::take(&mut taken.answers);
+                let replies = answers.iter().map(|n| Reply { topic: topic(), payload: written(n) }).collect();
+                Ok(Verdict { replies, ..Verdict::ACCEPTED })
+            }
             Err(error) if error.kind() == Kind::Invalid => Ok(self.malformed(door, Malformed::Properties)),
             Err(error) => Err(error),
         }
@@ -200,19 +218,6 @@ impl Publication<'_> {
             tracing::info!(device_id = %self.device.id, "a retained message was not kept: it is too large, or there are too many");
         }
         Ok(is_kept)
-    }
-
-    fn take_events(&self, door: &Door, payload: &[u8]) -> Verdict {
-        let own_id = self.device.id.as_str();
-        match events::take(payload, own_id, self.arrival, door.platform.clock.now()) {
-            Ok(events) => {
-                door.meters.events.increment(events.count as u64);
-                let topic = || ["$oc/devices/", own_id, "/sys/events/down"].concat();
-                let replies = events.answers.into_iter().map(|payload| Reply { topic: topic(), payload }).collect();
-                Verdict { replies, ..Verdict::ACCEPTED }
-            }
-            Err(why) => self.malformed(door, why),
-        }
     }
 
     /// `topic_device` is the device of the topic: itself, or one behind it that it asks for.

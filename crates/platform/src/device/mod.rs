@@ -5,6 +5,7 @@ mod manage;
 mod port;
 mod register;
 mod token;
+mod versions;
 
 pub use credentials::{AuthFailure, Credentials, SignType};
 pub use manage::DeviceChange;

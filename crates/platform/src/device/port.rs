@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use causeway_model::properties::PropertyObject;
 use causeway_model::registry::{Device, DeviceFilter, Page, PageRequest, Sealed};
+use causeway_model::service_event::DeviceVersions;
 use causeway_model::status::DeviceStatus;
 use causeway_model::{DeviceId, DeviceNo, Error, Result, Timestamp};
 
@@ -49,8 +50,10 @@ pub trait DeviceStore: Send + Sync {
     async fn device_by_no(&self, no: DeviceNo) -> Result<Option<Device>>;
     /// A page of devices, newest first.
     async fn list_devices(&self, filter: &DeviceFilter, page: PageRequest) -> Result<Page<Device>>;
-    /// Sets name, description, extension_info, `secure_access`, `timeout_s`, and the three versions. False when gone.
+    /// Sets name, description, extension_info, `secure_access` and `timeout_s`. False when gone.
     async fn update_device(&self, device: &Device) -> Result<bool>;
+    /// Sets those versions that are there. False when gone.
+    async fn set_versions(&self, no: DeviceNo, versions: &DeviceVersions<'static>) -> Result<bool>;
     /// Deletes a device with its shadow, history, messages, session and tokens.
     /// [`Code::DeviceHasChildren`](causeway_model::Code::DeviceHasChildren) when devices are behind it. False when it
     /// is not there.

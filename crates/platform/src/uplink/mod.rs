@@ -2,6 +2,7 @@
 
 mod children;
 mod context;
+mod events;
 mod port;
 mod road;
 

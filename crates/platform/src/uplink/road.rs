@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::{Change, CommitTicket, DeviceContext, ReportRow, Unit};
 use crate::Platform;
-use crate::downlink::Answer;
+use crate::downlink::{Answer, EventNotice};
 use crate::outbox::notification;
 
 /// What the road made of an event.
@@ -19,6 +19,8 @@ pub struct Taken {
     pub units: Vec<Unit>,
     /// Devices of a gateway's report that are not behind it; their values were left out.
     pub foreign: Vec<String>,
+    /// Answers to events. What they tell of is committed already.
+    pub answers: Vec<EventNotice>,
 }
 
 impl Platform {
@@ -46,30 +48,42 @@ impl Platform {
                 Ok(())
             }
             DeviceEvent::Message { topic, object_device_id, payload } => {
-                let speaker = match object_device_id.as_deref() {
-                    // Real SDKs send "" or their own id for themselves (iotda-device-access.md §5).
-                    None | Some("") => None,
-                    Some(id) if id == from.id.as_str() => None,
-                    Some(id) => match self.child_of(from, id).await? {
-                        Some(child) => Some(child),
-                        None => {
-                            taken.foreign.push(id.to_owned());
-                            return Ok(());
-                        }
-                    },
+                let Some(speaker) = self.subject(from, object_device_id.as_deref(), taken).await? else {
+                    return Ok(());
                 };
-                let speaker = speaker.as_ref().unwrap_or(from);
                 if let Some(target) = self.push_target_of(&speaker.app_id) {
-                    let body = notification::message_report(speaker, topic, payload, heard);
+                    let body = notification::message_report(&speaker, topic, payload, heard);
                     let deliveries = vec![notification::delivery(target, Some(speaker.no), body, heard.at)];
                     taken.units.push(Unit { device: speaker.no, arrival: heard.at, change: Change::None, deliveries });
                 }
                 metrics::counter!("causeway_device_messages_total").increment(1);
                 Ok(())
             }
+            DeviceEvent::Events(events) => self.take_events(from, events, heard, taken).await,
             DeviceEvent::Answer { kind, request_id, body } => {
                 self.take_answer(from, kind, request_id, body).await;
                 Ok(())
+            }
+        }
+    }
+
+    /// The device that `from` speaks for: itself, or one behind it. A foreign one is noted, and nobody speaks.
+    pub(super) async fn subject(
+        &self,
+        from: &Arc<DeviceContext>,
+        object_device_id: Option<&str>,
+        taken: &mut Taken,
+    ) -> Result<Option<Arc<DeviceContext>>> {
+        match object_device_id {
+            // Real SDKs send "" or their own id for themselves (iotda-device-access.md §5).
+            None | Some("") => Ok(Some(from.clone())),
+            Some(id) if id == from.id.as_str() => Ok(Some(from.clone())),
+            Some(id) => {
+                let child = self.child_of(from, id).await?;
+                if child.is_none() {
+                    taken.foreign.push(id.to_owned());
+                }
+                Ok(child)
             }
         }
     }
