@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 /// Which of our crates each of our crates may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("causeway-model", &[]),
-    ("causeway-wire", &[]),
+    ("causeway-wire", &["causeway-model"]),
     ("causeway-platform", &["causeway-model"]),
     ("causeway-backend", &["causeway-model", "causeway-platform"]),
     ("causeway-door-mqtt", &["causeway-model", "causeway-platform", "causeway-wire"]),

@@ -1,55 +1,8 @@
-//! The JSON of property reports, read into what the road takes (001, tables 1 to 3; `iotda-device-access.md` §5).
-//!
-//! Text is borrowed from the body; the values of properties are not looked at here.
+//! Property reports: what the common reader refuses, in the words of this door (001, tables 1 to 3).
 
-use std::borrow::Cow;
-
-use causeway_model::event::{ServiceReport, Services};
-use causeway_model::{Code, Error, Result, Timestamp};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-#[derive(Deserialize)]
-struct ReportBody<'a> {
-    #[serde(borrow)]
-    services: Vec<ServiceBody<'a>>,
-}
-
-#[derive(Deserialize)]
-struct ServiceBody<'a> {
-    #[serde(borrow)]
-    service_id: Cow<'a, str>,
-    #[serde(borrow)]
-    properties: &'a RawValue,
-    /// Anything: a bad time is no reason to lose a report.
-    #[serde(borrow, default)]
-    event_time: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct GatewayBody<'a> {
-    #[serde(borrow)]
-    devices: Vec<DeviceBody<'a>>,
-}
-
-#[derive(Deserialize)]
-struct DeviceBody<'a> {
-    #[serde(borrow)]
-    device_id: Cow<'a, str>,
-    #[serde(borrow)]
-    services: Vec<ServiceBody<'a>>,
-}
-
-impl<'a> From<ServiceBody<'a>> for ServiceReport<'a> {
-    fn from(body: ServiceBody<'a>) -> Self {
-        let time = body.event_time.and_then(|t| t.get().strip_prefix('"')?.strip_suffix('"'));
-        Self {
-            service_id: body.service_id,
-            properties: body.properties.get(),
-            event_time: time.and_then(Timestamp::parse),
-        }
-    }
-}
+use causeway_model::event::Services;
+use causeway_model::{Code, Error, Result};
+use causeway_wire::report::{ReportError, SubDevices};
 
 /// Says what is wrong and where, without repeating much of the body.
 fn unreadable(error: &serde_json::Error) -> Error {
@@ -61,8 +14,15 @@ fn unreadable(error: &serde_json::Error) -> Error {
     Error::new(Code::InvalidInput, format!("Invalid input data. The body cannot be read{place}: {what}."))
 }
 
-fn services(bodies: Vec<ServiceBody<'_>>) -> Services<'_> {
-    bodies.into_iter().map(ServiceReport::from).collect()
+fn refusal(error: &ReportError, limit: usize) -> Error {
+    match error {
+        ReportError::Text => Error::new(Code::InvalidInput, "Invalid input data. The body is not UTF-8."),
+        ReportError::Json(error) => unreadable(error),
+        ReportError::TooManyDevices => Error::new(
+            Code::TooManySubDevices,
+            format!("The number of child devices in the request has reached the upper limit ({limit})."),
+        ),
+    }
 }
 
 /// `{"services":[{"service_id","properties","event_time"?}]}`.
@@ -70,27 +30,23 @@ fn services(bodies: Vec<ServiceBody<'_>>) -> Services<'_> {
 /// # Errors
 /// [`Code::InvalidInput`].
 pub(crate) fn report(body: &str) -> Result<Services<'_>> {
-    let body: ReportBody<'_> = serde_json::from_str(body).map_err(|e| unreadable(&e))?;
-    Ok(services(body.services))
+    causeway_wire::report::report(body.as_bytes()).map_err(|e| refusal(&e, 0))
 }
 
 /// `{"devices":[{"device_id","services":[…]}]}`.
 ///
 /// # Errors
 /// [`Code::InvalidInput`]; [`Code::TooManySubDevices`] above `limit`.
-pub(crate) fn gateway_report(body: &str, limit: usize) -> Result<Vec<(Cow<'_, str>, Services<'_>)>> {
-    let body: GatewayBody<'_> = serde_json::from_str(body).map_err(|e| unreadable(&e))?;
-    if body.devices.len() > limit {
-        return Err(Error::new(
-            Code::TooManySubDevices,
-            format!("The number of child devices in the request has reached the upper limit ({limit})."),
-        ));
-    }
-    Ok(body.devices.into_iter().map(|d| (d.device_id, services(d.services))).collect())
+pub(crate) fn gateway_report(body: &str, limit: usize) -> Result<SubDevices<'_>> {
+    causeway_wire::report::sub_device_report(body.as_bytes(), limit).map_err(|e| refusal(&e, limit))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
+    use causeway_model::Timestamp;
+
     use super::*;
 
     #[test]
@@ -122,8 +78,8 @@ mod tests {
             ("{", "line 1 column 1"),
             ("[]", "line 1 column"),
             ("{}", "`services`"),
-            (r#"{"services":null}"#, "sequence"),
-            (r#"{"services":{}}"#, "sequence"),
+            (r#"{"services":null}"#, "list of services"),
+            (r#"{"services":{}}"#, "list of services"),
             (r#"{"services":[1]}"#, "line 1 column 14"),
             (r#"{"services":[{"service_id":"T"}]}"#, "`properties`"),
             (r#"{"services":[{"properties":{}}]}"#, "`service_id`"),

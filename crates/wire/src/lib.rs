@@ -1,7 +1,7 @@
 //! Wire formats without I/O: bytes in, typed frames out, and back.
 //!
 //! A module here is one protocol. It knows the bytes of single packets and every rule that can be checked on one packet
-//! alone. It deliberately knows no socket, no clock, no session state, no authorisation and no Causeway topic or product;
+//! alone. It deliberately knows no socket, no clock, no session state, no authorisation, no topic and no product;
 //! what two packets mean together is the business of the door that received them. That is why the same code serves the
 //! doors, the load generator, the simulator, recorded traffic and the fuzzers.
 //!
@@ -9,6 +9,7 @@
 //! before it is believed.
 //!
 //! Start reading at [`mqtt`]: [`mqtt::split_frame`] cuts one packet off a buffer, [`mqtt::decode_connect`] opens the
-//! conversation and [`mqtt::decode_from`] reads what follows.
+//! conversation and [`mqtt::decode_from`] reads what follows. [`report`] reads what most devices say most of the time.
 
 pub mod mqtt;
+pub mod report;
