@@ -4,10 +4,11 @@
 //! A word that cannot be read back means that the data was changed by hand or by a newer program: an internal error.
 
 use causeway_model::message::{Encoding, MessageStatus, MessageTopic, PayloadFormat};
+use causeway_model::policy::{Statement, TargetKind};
 use causeway_model::product::ServiceCapability;
 use causeway_model::registry::{AuthType, TopicRight};
 use causeway_model::status::DeviceStatus;
-use causeway_model::{Error, Result};
+use causeway_model::{Code, Error, Result};
 use causeway_platform::session::StoredSubscription;
 
 fn unreadable(what: &str, word: &str) -> Error {
@@ -114,4 +115,45 @@ pub(crate) fn payload_format(word: &str) -> Result<PayloadFormat> {
         "raw" => Ok(PayloadFormat::Raw),
         _ => Err(unreadable("a form of payload", word)),
     }
+}
+
+/// What the policy that a space is born with says.
+pub(crate) const DEFAULT_STATEMENTS: &str =
+    r#"[{"effect":"ALLOW","actions":["iotda:devices:publish","iotda:devices:subscribe"],"resources":["topic:*"]}]"#;
+
+/// The statements of a policy as JSON text.
+pub(crate) fn statements_text(statements: &[Statement]) -> Result<String> {
+    serde_json::to_string(statements).map_err(|e| Error::internal(format_args!("cannot write a policy: {e}")))
+}
+
+/// Reads what [`statements_text`] wrote.
+pub(crate) fn statements(text: &str) -> Result<Vec<Statement>> {
+    serde_json::from_str(text).map_err(|e| Error::internal(format_args!("cannot read a stored policy: {e}")))
+}
+
+/// Reads [`TargetKind::as_str`] back.
+pub(crate) fn target_kind(word: &str) -> Result<TargetKind> {
+    TargetKind::parse(word).ok_or_else(|| unreadable("a kind of target", word))
+}
+
+pub(crate) fn too_many_policies(limit: u32) -> Error {
+    Error::new(
+        Code::TooManyPolicies,
+        format!("The number of device policies has reached its limit, {limit}. Delete one first."),
+    )
+}
+
+pub(crate) fn policy_target_limit(limit: u32) -> Error {
+    Error::new(Code::PolicyTargetLimit, format!("{limit} policies are bound to it already. Unbind one first."))
+}
+
+pub(crate) fn too_many_queues(limit: u32) -> Error {
+    Error::new(
+        Code::TooManyQueues,
+        format!("The number of AMQP queues has reached its limit, {limit}. Delete one first."),
+    )
+}
+
+pub(crate) fn queue_exists(name: &str) -> Error {
+    Error::new(Code::QueueExists, format!("An AMQP queue with the name '{name}' exists."))
 }

@@ -161,6 +161,22 @@ codes! {
     NotASubDevice = "IOTDA.021104", Invalid;
     /// A device's report is larger than 1 MB.
     ReportTooLarge = "IOTDA.021105", Forbidden;
+    /// No such device policy.
+    PolicyNotFound = "IOTDA.022000", NotFound;
+    /// The number of device policies has reached its limit.
+    TooManyPolicies = "IOTDA.022001", Forbidden;
+    /// As many policies are bound to the device, product or space as may be.
+    PolicyTargetLimit = "IOTDA.022002", Forbidden;
+    /// The policy is not bound to this device, product or space.
+    PolicyNotBound = "IOTDA.022003", NotFound;
+    /// No such AMQP queue.
+    QueueNotFound = "IOTDA.023000", NotFound;
+    /// An AMQP queue with this name exists.
+    QueueExists = "IOTDA.023001", Conflict;
+    /// The number of AMQP queues has reached its limit.
+    TooManyQueues = "IOTDA.023002", Forbidden;
+    /// A query of the audit log spans more time than one query may.
+    AuditRange = "IOTDA.024000", Invalid;
 }
 
 /// One of several faults of an input that has places: a file, a sheet, a document.

@@ -20,6 +20,10 @@ pub enum Changed {
     Desired(DeviceId),
     /// Push targets changed.
     PushTargets,
+    /// Device policies changed, or what products and spaces they are bound to.
+    Policies,
+    /// Policies were bound to this one device, or unbound from it.
+    DevicePolicies(DeviceId),
 }
 
 /// Routes between the nodes of one instance.

@@ -16,8 +16,10 @@ pub mod instance;
 pub mod message;
 pub mod outbox;
 mod platform;
+pub mod policy;
 pub mod product;
 pub mod property;
+pub mod queue;
 pub mod secrets;
 pub mod session;
 pub mod settings;
@@ -35,7 +37,9 @@ pub trait Store:
     + instance::InstanceStore
     + message::MessageStore
     + outbox::OutboxStore
+    + policy::PolicyStore
     + product::ProductStore
+    + queue::QueueStore
     + session::SessionStore
     + shadow::ShadowStore
     + uplink::UplinkStore
@@ -50,7 +54,9 @@ impl<T> Store for T where
         + instance::InstanceStore
         + message::MessageStore
         + outbox::OutboxStore
+        + policy::PolicyStore
         + product::ProductStore
+        + queue::QueueStore
         + session::SessionStore
         + shadow::ShadowStore
         + uplink::UplinkStore

@@ -22,6 +22,7 @@ use crate::iam::Caller;
 use crate::instance::{Instance, bootstrap};
 use crate::message::MessageWaits;
 use crate::outbox::TargetsByApp;
+use crate::policy::PolicyTable;
 use crate::product::ProductCache;
 use crate::secrets::Secrets;
 use crate::session::{Departures, Directory, Waiters};
@@ -70,6 +71,9 @@ pub struct Platform {
     pub(crate) device_tokens: KnownTokens,
     pub(crate) push_targets: ArcSwap<TargetsByApp>,
     pub(crate) push_targets_changed: watch::Sender<u64>,
+    pub(crate) policies: ArcSwap<PolicyTable>,
+    /// Policies are read one time after another, so that an older reading never replaces a newer one.
+    pub(crate) policies_reloading: tokio::sync::Mutex<()>,
     pub(crate) message_waits: MessageWaits,
     pub(crate) signing_keys: Cache<String, SigningKey>,
     pub(crate) token_key: hmac::Key,
@@ -109,6 +113,8 @@ impl Platform {
             device_tokens: KnownTokens::default(),
             push_targets: ArcSwap::default(),
             push_targets_changed: watch::Sender::new(0),
+            policies: ArcSwap::default(),
+            policies_reloading: tokio::sync::Mutex::default(),
             message_waits: MessageWaits::default(),
             signing_keys: Cache::builder().max_capacity(1000).time_to_live(Duration::from_secs(60)).build(),
             token_key,
@@ -119,6 +125,7 @@ impl Platform {
         });
         bus.join(platform.clone());
         platform.reload_push_targets().await?;
+        platform.reload_policies().await?;
         Ok(platform)
     }
 
@@ -212,6 +219,8 @@ impl BusEar for Platform {
                 self.device_tokens.forget_all();
                 self.reload_push_targets().await
             }
+            Changed::Policies => self.reload_policies().await,
+            Changed::DevicePolicies(id) => self.reconsider_policies(&id).await,
         };
         if let Err(error) = outcome {
             tracing::warn!(?error, "a change was heard but could not be followed");

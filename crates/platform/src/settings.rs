@@ -22,6 +22,12 @@ settings! {
         max_custom_topics: u32 = 10,
         /// Most levels of devices below a gateway.
         max_gateway_depth: u32 = 2,
+        /// Most device policies of an instance, those that spaces are born with not counted.
+        max_device_policies: u32 = 50,
+        /// Most device policies bound to one device, product or space.
+        max_target_policies: u32 = 5,
+        /// Most AMQP queues of an instance (002 §4.6.3).
+        max_amqp_queues: u32 = 100,
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::connection::{Columns, db, db_or, first, row, rows, run};
-use super::{INSTANCE, LockClass, PostgresStore, lock};
+use super::{INSTANCE, LockClass, PostgresStore, lock, policy};
 
 const NAME_TAKEN: &str = "Invalid input. A resource space with this name exists.";
 
@@ -44,8 +44,10 @@ impl AppStore for PostgresStore {
             row(&transaction, sql, &[&INSTANCE, &new.id.as_str(), &new.name, &new.is_default, &new.created_at.0])
                 .await
                 .map_err(|e| db_or(e, &SqlState::UNIQUE_VIOLATION, Code::InvalidApp, NAME_TAKEN))?;
+        let stored = stored.as_ref().map_or_else(|| Err(Error::internal("an insert returned nothing")), app)?;
+        policy::insert_default(&transaction, stored.no.0, stored.created_at).await?;
         transaction.commit().await.map_err(db)?;
-        stored.as_ref().map_or_else(|| Err(Error::internal("an insert returned nothing")), app)
+        Ok(stored)
     }
 
     async fn apps(&self) -> Result<Vec<App>> {

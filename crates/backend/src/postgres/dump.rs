@@ -38,6 +38,10 @@ const TABLES: &[&str] = &[
     "retained",
     "iam_user",
     "access_key",
+    "device_policy",
+    "device_policy_target",
+    "amqp_queue",
+    "access_code",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

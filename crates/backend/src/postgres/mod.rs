@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::StoreSettings;
 
+mod amqp_queue;
 mod app;
 mod commit;
 mod connection;
@@ -32,6 +33,7 @@ mod iam;
 mod instance;
 mod message;
 mod outbox;
+mod policy;
 mod product;
 mod schema;
 mod session;

@@ -7,7 +7,11 @@ use super::LockClass;
 use super::connection::{Columns, db};
 
 /// The files, oldest first; the place in the list is the version minus one. A published file never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/device_policy.sql"),
+    include_str!("migrations/amqp_queue.sql"),
+];
 
 /// The version that this program reads and writes.
 pub(super) const CURRENT: i32 = MIGRATIONS.len() as i32;

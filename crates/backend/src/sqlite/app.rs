@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::device::delete_device;
 use super::error::Outcome;
 use super::transaction::{Effect, Tx};
-use super::{INSTANCE, SqliteStore};
+use super::{INSTANCE, SqliteStore, policy};
 
 /// Devices deleted in one transaction.
 const SLICE: i64 = 500;
@@ -99,6 +99,7 @@ impl AppStore for SqliteStore {
                 )?
                 .execute(params![INSTANCE, app.id.as_str(), app.name, app.created_at.0, app.is_default])?;
             app.no = RecordNo(tx.conn.last_insert_rowid());
+            policy::insert_default(tx.conn, app.no.0, app.created_at)?;
             Ok(app)
         })
         .await

@@ -6,7 +6,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::Outcome;
 
 /// All versions; the position plus one is the number in `PRAGMA user_version`.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/device_policy.sql"),
+    include_str!("migrations/amqp_queue.sql"),
+];
 
 /// The schema version of the file; 0 for an empty one.
 pub(super) fn version(conn: &Connection) -> Outcome<usize> {

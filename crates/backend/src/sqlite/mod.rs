@@ -34,6 +34,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use crate::StoreSettings;
 
 mod alive;
+mod amqp_queue;
 mod app;
 mod backup;
 mod block;
@@ -49,6 +50,7 @@ mod memory;
 mod message;
 mod migrations;
 mod outbox;
+mod policy;
 mod product;
 mod purge;
 mod queue;

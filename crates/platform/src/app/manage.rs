@@ -25,7 +25,10 @@ impl Platform {
             created_at: self.clock.now(),
             is_default: false,
         };
-        self.store.insert_app(app, self.settings.registry.max_apps).await
+        let app = self.store.insert_app(app, self.settings.registry.max_apps).await?;
+        // It was born with a policy.
+        self.bus.announce(Changed::Policies).await;
+        Ok(app)
     }
 
     /// All spaces, oldest first; only the default one or only the others when asked.
@@ -99,6 +102,7 @@ impl Platform {
         self.directory.close_where(|context| context.app_id == *id, CloseReason::Deleted);
         self.children.forget_app(id);
         self.bus.announce(Changed::PushTargets).await;
+        self.bus.announce(Changed::Policies).await;
         Ok(())
     }
 }

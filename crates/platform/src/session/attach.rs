@@ -46,6 +46,7 @@ impl Platform {
         if known.frozen {
             return Err(Error::new(Code::DeviceState, "The device was frozen while it connected."));
         }
+        self.load_policies(&attachment.context).await?;
         self.change_status(&attachment.context, known.connection, StatusEvent::Connected).await?;
         Ok(attachment)
     }

@@ -58,6 +58,11 @@ impl Directory {
         self.entries.is_empty()
     }
 
+    /// Calls `work` for every connected device.
+    pub(crate) fn for_each(&self, work: impl Fn(&DeviceContext)) {
+        self.entries.iter().for_each(|entry| work(&entry.context));
+    }
+
     /// Tells the connections that `matches` picks to close.
     pub fn close_where(&self, matches: impl Fn(&DeviceContext) -> bool, reason: CloseReason) {
         for entry in self.entries.iter().filter(|e| matches(&e.context)) {

@@ -1,14 +1,16 @@
 //! What the road knows of a device while it is connected (or behind a connected gateway).
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use causeway_model::properties::PropertyObject;
 use causeway_model::registry::Device;
 use causeway_model::{AppId, DeviceId, DeviceNo, NodeId};
 use parking_lot::Mutex;
 
+use crate::policy::{OwnPolicies, TopicRules};
 use crate::product::ProductHandle;
 use crate::shadow::OpenDesired;
 
@@ -33,6 +35,11 @@ pub struct DeviceContext {
     pub(crate) desired_readings: AtomicU32,
     /// Numbers of pending messages handed to the connection already.
     pub(crate) handed: Mutex<HashSet<i64>>,
+    /// What device policies say about topics; nothing when they restrict nothing.
+    pub(crate) topic_rules: ArcSwapOption<TopicRules>,
+    pub(crate) own_policies: OwnPolicies,
+    /// The client id of its connection.
+    pub(crate) client_id: OnceLock<Box<str>>,
 }
 
 impl DeviceContext {
@@ -47,6 +54,9 @@ impl DeviceContext {
             open_desired: Mutex::new(None),
             desired_readings: AtomicU32::new(0),
             handed: Mutex::new(HashSet::new()),
+            topic_rules: ArcSwapOption::empty(),
+            own_policies: OwnPolicies::default(),
+            client_id: OnceLock::new(),
         }
     }
 
