@@ -252,6 +252,21 @@ impl Call {
         self.raw_query(name)
     }
 
+    /// Refuses callers who may not use the whole instance: what the operation concerns belongs to no space.
+    ///
+    /// # Errors
+    /// [`Code::NotPermitted`].
+    pub(crate) fn check_whole_instance(&self) -> Result<()> {
+        if self.allowed == Spaces::All {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::NotPermitted,
+            "Operation not allowed. The user does not have the permission: this belongs to the whole instance, and the user \
+             is restricted to resource spaces.",
+        ))
+    }
+
     /// Which page is asked for (`iotda-v5-api.md` §1.4).
     ///
     /// # Errors
@@ -263,6 +278,28 @@ impl Call {
         let small = |n: i64| u32::try_from(n).expect("checked to be at most 500");
         Ok(PageRequest { marker, offset: small(offset), limit: small(limit) })
     }
+}
+
+/// Which page a JSON body asks for: the few lists that are asked for by POST (`iotda-v5-api.md` §1.4).
+///
+/// # Errors
+/// As [`Call::page`].
+pub(crate) fn page_of_body(limit: Option<i64>, marker: Option<&str>, offset: Option<i64>) -> Result<PageRequest> {
+    let within = |name: &str, value: Option<i64>, default: i64, least: i64, most: i64, code| match value {
+        None => Ok(u32::try_from(default).unwrap_or_default()),
+        Some(n) if (least..=most).contains(&n) => Ok(u32::try_from(n).unwrap_or_default()),
+        Some(_) => Err(Error::new(
+            code,
+            format!(
+                "Invalid input. The parameter '{name}' is out of range; it must be a whole number from {least} to {most}."
+            ),
+        )),
+    };
+    Ok(PageRequest {
+        limit: within("limit", limit, DEFAULT_LIMIT, 1, 50, Code::LimitOutOfRange)?,
+        offset: within("offset", offset, 0, 0, 500, Code::OffsetOutOfRange)?,
+        marker: marker.map_or(Ok(RecordNo::LAST), RecordNo::parse_marker)?,
+    })
 }
 
 reply! {

@@ -120,6 +120,14 @@ pub(crate) fn text_of(lines: &[&str]) -> String {
     lines.iter().map(|l| l.trim()).collect::<Vec<_>>().join(" ")
 }
 
+/// A field's name on the wire: `r#type` is `type`.
+pub(crate) const fn field_name(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
+
 macro_rules! describe {
     ([$($about:literal)+] $name:ident { $( [$($text:literal)+] $field:ident : $type:ty, )* }) => {
         impl $crate::shape::Shape for $name {
@@ -130,9 +138,9 @@ macro_rules! describe {
                     $(
                         let schema = <$type as $crate::shape::Shape>::schema(definitions);
                         let text = $crate::shape::text_of(&[$($text),+]);
-                        properties.insert(stringify!($field).to_owned(), $crate::shape::field(schema, &text));
+                        properties.insert($crate::shape::field_name(stringify!($field)).to_owned(), $crate::shape::field(schema, &text));
                         if <$type as $crate::shape::Shape>::REQUIRED {
-                            required.push(stringify!($field));
+                            required.push($crate::shape::field_name(stringify!($field)));
                         }
                     )*
                     serde_json::json!({
@@ -175,14 +183,16 @@ macro_rules! body {
                         $( let mut $field: Option<$type> = None; )*
                         while let Some(name) = map.next_key::<$crate::decode::FieldName<'de>>()? {
                             match name.as_str() {
-                                $( stringify!($field) => $field = Some(map.next_value()?), )*
+                                $( name if name == $crate::shape::field_name(stringify!($field)) => {
+                                    $field = Some(map.next_value()?);
+                                } )*
                                 _ => { map.next_value::<serde::de::IgnoredAny>()?; }
                             }
                         }
                         Ok($name {
                             $( $field: match $field.or_else(<$type as $crate::shape::Shape>::absent) {
                                 Some(value) => value,
-                                None => return Err(serde::de::Error::missing_field(stringify!($field))),
+                                None => return Err(serde::de::Error::missing_field($crate::shape::field_name(stringify!($field)))),
                             }, )*
                         })
                     }
@@ -211,7 +221,7 @@ macro_rules! reply {
                 let mut map = serializer.serialize_map(None)?;
                 $(
                     if !$crate::shape::Shape::is_absent(&self.$field) {
-                        map.serialize_entry(stringify!($field), &self.$field)?;
+                        map.serialize_entry($crate::shape::field_name(stringify!($field)), &self.$field)?;
                     }
                 )*
                 map.end()

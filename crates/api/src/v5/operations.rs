@@ -1,7 +1,10 @@
 //! The table of all operations: the 178 of the vendor's SDK (`iotda-v5-api.md` §2), the platform's own beside them,
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
-use super::{apps, commands, devices, history, messages, model_files, products, properties, push, shadow, topics};
+use super::{
+    apps, commands, devices, history, messages, model_files, policies, products, properties, push, queues, shadow,
+    topics,
+};
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
 use crate::{iam, ops};
@@ -124,14 +127,14 @@ pub(crate) static VENDOR: &[Operation] = &[
     later("update_device_certificate", Put, "/device-certificates/{certificate_id}", "iotda:deviceCertificates:modify", "Device certificates"),
     later("list_device_by_device_certificate", Post, "/device-certificates/{certificate_id}/list-device", "iotda:deviceCertificates:query", "Device certificates"),
     // Device policies
-    later("create_device_policy", Post, "/device-policies", "iotda:devicepolicy:create", "Device policies"),
-    later("list_device_policies", Get, "/device-policies", "iotda:devicepolicy:queryList", "Device policies"),
-    later("delete_device_policy", Delete, "/device-policies/{policy_id}", "iotda:devicepolicy:delete", "Device policies"),
-    later("show_device_policy", Get, "/device-policies/{policy_id}", "iotda:devicepolicy:query", "Device policies"),
-    later("update_device_policy", Put, "/device-policies/{policy_id}", "iotda:devicepolicy:modify", "Device policies"),
-    later("bind_device_policy", Post, "/device-policies/{policy_id}/bind", "iotda:devicepolicy:bind", "Device policies"),
-    later("show_targets_in_device_policy", Post, "/device-policies/{policy_id}/list-targets", "iotda:devicepolicy:queryTargets", "Device policies"),
-    later("unbind_device_policy", Post, "/device-policies/{policy_id}/unbind", "iotda:devicepolicy:unbind", "Device policies"),
+    built("create_device_policy", Post, "/device-policies", "iotda:devicepolicy:create", "Device policies", &policies::CREATE),
+    built("list_device_policies", Get, "/device-policies", "iotda:devicepolicy:queryList", "Device policies", &policies::LIST),
+    built("delete_device_policy", Delete, "/device-policies/{policy_id}", "iotda:devicepolicy:delete", "Device policies", &policies::DELETE),
+    built("show_device_policy", Get, "/device-policies/{policy_id}", "iotda:devicepolicy:query", "Device policies", &policies::SHOW),
+    built("update_device_policy", Put, "/device-policies/{policy_id}", "iotda:devicepolicy:modify", "Device policies", &policies::UPDATE),
+    built("bind_device_policy", Post, "/device-policies/{policy_id}/bind", "iotda:devicepolicy:bind", "Device policies", &policies::BIND),
+    built("show_targets_in_device_policy", Post, "/device-policies/{policy_id}/list-targets", "iotda:devicepolicy:queryTargets", "Device policies", &policies::TARGETS),
+    built("unbind_device_policy", Post, "/device-policies/{policy_id}/unbind", "iotda:devicepolicy:unbind", "Device policies", &policies::UNBIND),
     // Provisioning templates
     later("create_provisioning_template", Post, "/provisioning-templates", "iotda:provisioningTemplates:create", "Provisioning templates"),
     later("list_provisioning_templates", Get, "/provisioning-templates", "iotda:provisioningTemplates:queryList", "Provisioning templates"),
@@ -213,11 +216,11 @@ pub(crate) static VENDOR: &[Operation] = &[
     later("update_rule", Put, "/rules/{rule_id}", "iotda:rules:modify", "Device linkage rules"),
     later("change_rule_status", Put, "/rules/{rule_id}/status", "iotda:rules:modify", "Device linkage rules"),
     // AMQP queues, access code
-    later("add_queue", Post, "/amqp-queues", "iotda:amqpqueue:create", "AMQP queues, access code"),
-    later("batch_show_queue", Get, "/amqp-queues", "iotda:amqpqueue:queryList", "AMQP queues, access code"),
-    later("create_access_code", Post, "/auth/accesscode", "iotda:accessCodes:create", "AMQP queues, access code"),
-    later("delete_queue", Delete, "/amqp-queues/{queue_id}", "iotda:amqpqueue:delete", "AMQP queues, access code"),
-    later("show_queue", Get, "/amqp-queues/{queue_id}", "iotda:amqpqueue:query", "AMQP queues, access code"),
+    built("add_queue", Post, "/amqp-queues", "iotda:amqpqueue:create", "AMQP queues, access code", &queues::ADD),
+    built("batch_show_queue", Get, "/amqp-queues", "iotda:amqpqueue:queryList", "AMQP queues, access code", &queues::LIST),
+    built("create_access_code", Post, "/auth/accesscode", "iotda:accessCodes:create", "AMQP queues, access code", &queues::ACCESS_CODE),
+    built("delete_queue", Delete, "/amqp-queues/{queue_id}", "iotda:amqpqueue:delete", "AMQP queues, access code", &queues::DELETE),
+    built("show_queue", Get, "/amqp-queues/{queue_id}", "iotda:amqpqueue:query", "AMQP queues, access code", &queues::SHOW),
     // Bridges
     later("add_bridge", Post, "/bridges", "iotda:bridges:create", "Bridges"),
     later("list_bridges", Get, "/bridges", "iotda:bridges:queryList", "Bridges"),

@@ -232,6 +232,7 @@ impl Opening<'_> {
                 return Err(Some(stream));
             }
         };
+        attachment.context.set_client_id(self.connect.client_id);
         let is_stored = resumed.is_stored;
         let is_present = resumed.is_present;
         let session = resumed.session(&self.client, door.platform.clock.now());

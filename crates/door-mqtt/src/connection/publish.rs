@@ -13,6 +13,7 @@ use super::slow::Outcome;
 use crate::error::Ending;
 use crate::session::letter::expiry;
 use crate::session::outbox::{Origin, Outgoing};
+use crate::topics::is_permitted;
 use crate::uplink::publication::{Publication, Verdict, may_receive, proper_topic};
 
 impl Connection {
@@ -106,7 +107,8 @@ impl Connection {
         if !may_receive(self.device(), topic) {
             return;
         }
-        let copies = self.session.subscriptions.of_device(topic);
+        let device = self.device();
+        let copies = self.session.subscriptions.of_device(topic, |filter| is_permitted(device, filter));
         if copies.is_empty() {
             return;
         }

@@ -18,7 +18,7 @@ use crate::downlink::{events, request};
 use crate::error::Ending;
 use crate::session::letter::Letter;
 use crate::session::outbox::{Acked, Adopted, Emit, Origin, Outgoing};
-use crate::topics::{Place, place, system};
+use crate::topics::{Place, is_permitted, place, system};
 use crate::uplink::publication::Reply;
 
 /// Why something is sent on a system topic.
@@ -82,7 +82,7 @@ impl Connection {
 
     /// Sends on a system topic: QoS 0 by implicit subscription, QoS 1 by an explicit one, one copy (002 §2.1.2.12).
     fn send_system(&mut self, topic: &str, payload: &[u8], cause: Cause) {
-        let copy = self.session.subscriptions.of_platform(topic);
+        let copy = self.session.subscriptions.of_platform(topic, |_| true);
         let qos = copy.as_ref().map_or(QoS::AtMostOnce, |c| c.qos.min(QoS::AtLeastOnce));
         let identifiers = copy.map(|c| c.identifiers).unwrap_or_default();
         let publish = Publish { topic, payload, ..Publish::default() };
@@ -115,7 +115,10 @@ impl Connection {
         let own = self.device().id.clone();
         let topic = message::topic(own.as_str(), &message.topic);
         let is_implicit = matches!(place(&topic, own.as_str()), Place::System(rest) if system::is_down(rest));
-        let copy = self.session.subscriptions.of_platform(&topic);
+        let device = self.device();
+        let is_withheld = !topic.starts_with('$') && device.policies_withhold(&topic);
+        let copy = self.session.subscriptions.of_platform(&topic, |filter| is_permitted(device, filter));
+        let copy = copy.filter(|_| !is_withheld);
         if copy.is_none() && !is_implicit {
             if Instant::now() < self.early_until {
                 // The SUBSCRIBE of a device that has just connected may be under way.
@@ -227,7 +230,12 @@ impl Connection {
 
     fn write_outgoing(&mut self, id: PacketId, dup: bool, outgoing: &Outgoing) -> bool {
         let Some(letter) = &outgoing.letter else { return false };
-        let publish = Publish { dup, qos: outgoing.qos, retain: outgoing.retain, packet_id: Some(id), ..letter.read() };
+        let read = letter.read();
+        // It may have waited since before a policy was changed.
+        if !read.topic.starts_with('$') && self.device().policies_withhold(read.topic) {
+            return false;
+        }
+        let publish = Publish { dup, qos: outgoing.qos, retain: outgoing.retain, packet_id: Some(id), ..read };
         self.write_publish(&publish, &outgoing.identifiers, outgoing.expires_at)
     }
 

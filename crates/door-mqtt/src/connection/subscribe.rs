@@ -13,7 +13,8 @@ use super::slow::Outcome;
 use crate::session::letter::{expiry, with_properties};
 use crate::session::outbox::{Origin, Outgoing};
 use crate::session::subscriptions::{Copy, Subscription};
-use crate::topics::judge_filter;
+use crate::topics::{self, judge_filter};
+use crate::uplink::publication::may_receive;
 
 impl Connection {
     /// Judges each filter; what is granted holds at once. The SUBACK of a session that outlives the connection leaves when
@@ -77,6 +78,9 @@ impl Connection {
         let settings = &self.door.settings;
         let product = self.device().product.current();
         let best = judge_filter(proper, self.device().id.as_str(), &product.topics, settings.max_topic as usize)?;
+        if !topics::is_permitted(self.device(), proper) {
+            return Err(ReasonCode::NOT_AUTHORIZED);
+        }
         let subscriptions = &self.session.subscriptions;
         let is_full = subscriptions.len() >= settings.max_subscriptions as usize;
         if is_full && !subscriptions.contains(filter) { Err(ReasonCode::QUOTA_EXCEEDED) } else { Ok(best) }
@@ -106,6 +110,9 @@ impl Connection {
         let written = mqtt::encode_suback(&mut self.out.bytes, self.version, &suback);
         debug_assert!(written.is_ok(), "the codes are codes of SUBACK in this version");
         for message in retained {
+            if !may_receive(self.device(), &message.topic) {
+                continue;
+            }
             for filter in wanting {
                 if let Some(copy) = self.session.subscriptions.of_retained(filter, &message.topic) {
                     self.send_retained(&message, copy);

@@ -44,8 +44,13 @@ impl Subscription {
         self.start > 0
     }
 
+    /// The filter without share name.
+    fn proper(&self) -> &str {
+        &self.filter[usize::from(self.start)..]
+    }
+
     fn matches(&self, topic: &str) -> bool {
-        matches(&self.filter[usize::from(self.start)..], topic)
+        matches(self.proper(), topic)
     }
 
     fn stored(&self) -> StoredSubscription {
@@ -150,18 +155,21 @@ impl Subscriptions {
     }
 
     /// The one copy of what the platform says on a topic; `None` when no subscription matches.
-    pub(crate) fn of_platform(&self, topic: &str) -> Option<Copy> {
+    /// Subscriptions whose filter is not `permitted` any more do not count.
+    pub(crate) fn of_platform(&self, topic: &str, permitted: impl Fn(&str) -> bool) -> Option<Copy> {
         let mut copy = None;
-        self.0.iter().filter(|s| s.matches(topic)).for_each(|s| Copy::add(&mut copy, s));
+        let matching = self.0.iter().filter(|s| s.matches(topic) && permitted(s.proper()));
+        matching.for_each(|s| Copy::add(&mut copy, s));
         copy
     }
 
     /// The copies of what the device itself published: one for all ordinary subscriptions together, one for each shared
-    /// subscription, of which the device is the only member (v5 §4.8.2).
-    pub(crate) fn of_device(&self, topic: &str) -> SmallVec<[Copy; 1]> {
+    /// subscription, of which the device is the only member (v5 §4.8.2). Subscriptions whose filter is not `permitted` any
+    /// more do not count.
+    pub(crate) fn of_device(&self, topic: &str, permitted: impl Fn(&str) -> bool) -> SmallVec<[Copy; 1]> {
         let mut copies = SmallVec::new();
         let mut ordinary = None;
-        for subscription in self.0.iter().filter(|s| s.matches(topic)) {
+        for subscription in self.0.iter().filter(|s| s.matches(topic) && permitted(s.proper())) {
             if subscription.is_shared() {
                 let mut copy = None;
                 Copy::add(&mut copy, subscription);
@@ -198,6 +206,10 @@ impl Subscriptions {
 mod tests {
     use super::*;
 
+    fn all(_: &str) -> bool {
+        true
+    }
+
     fn add(list: &mut Subscriptions, asked: Asked<'_>, identifier: u32) -> bool {
         let proper = TopicFilter::parse(asked.filter, Version::V5).expect("filter").filter;
         list.set(Subscription::new(&asked, proper, asked.qos, NonZeroU32::new(identifier)))
@@ -211,14 +223,19 @@ mod tests {
         assert!(add(&mut list, Asked { no_local: true, ..Asked::new("a/b", QoS::AtLeastOnce) }, 3));
         assert!(add(&mut list, Asked::new("$share/g/a/b", QoS::AtLeastOnce), 4));
         let ids = |copy: &Copy| copy.identifiers.iter().map(|i| i.get()).collect::<Vec<_>>();
-        let copies = list.of_device("a/b");
+        let copies = list.of_device("a/b", all);
         assert_eq!(copies.iter().map(|c| (c.qos.bits(), ids(c))).collect::<Vec<_>>(), [(2, vec![1, 2]), (1, vec![4])]);
-        let one = list.of_platform("a/b").expect("matches");
+        let one = list.of_platform("a/b", all).expect("matches");
         assert_eq!((one.qos, ids(&one)), (QoS::ExactlyOnce, vec![1, 2, 3, 4]));
-        assert!(list.of_device("b").is_empty() && list.of_platform("b").is_none());
+        assert!(list.of_platform("a/b", |filter| filter == "x").is_none());
+        assert!(list.of_device("a/b", |filter| filter == "x").is_empty());
+        assert!(list.of_device("b", all).is_empty() && list.of_platform("b", all).is_none());
         assert!(!add(&mut list, Asked::new("a/#", QoS::AtLeastOnce), 9));
         assert!(list.remove("a/+") && !list.remove("a/+"));
-        assert_eq!(list.of_device("a/x").iter().map(|c| (c.qos.bits(), ids(c))).collect::<Vec<_>>(), [(1, vec![9])]);
+        assert_eq!(
+            list.of_device("a/x", all).iter().map(|c| (c.qos.bits(), ids(c))).collect::<Vec<_>>(),
+            [(1, vec![9])]
+        );
     }
 
     #[test]
@@ -236,7 +253,7 @@ mod tests {
         assert_eq!(list.stored()[0].options, 0x2A);
         assert_eq!(Subscriptions::restored(&list.stored(), Version::V5), list);
         let plain = Subscriptions::restored(&list.stored(), Version::V311);
-        assert!(plain.of_device("x/1").is_empty(), "3.x knows no shared subscriptions");
+        assert!(plain.of_device("x/1", all).is_empty(), "3.x knows no shared subscriptions");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use causeway_wire::mqtt::{Publish, Version};
 use super::letter::{Will, expiry};
 use super::outbox::{Origin, Outgoing};
 use crate::door::Door;
+use crate::topics::is_permitted;
 use crate::uplink::publication::{Publication, may_receive, proper_topic};
 
 /// Publishes a will as the device itself would have: to the applications, as a retained message if it says so, and to the
@@ -49,7 +50,7 @@ fn route(door: &Door, device: &Arc<DeviceContext>, publish: &Publish<'_>, will: 
         return;
     }
     door.places.with_parked(device.no, |session| {
-        for copy in session.subscriptions.of_device(topic) {
+        for copy in session.subscriptions.of_device(topic, |filter| is_permitted(device, filter)) {
             let qos = copy.qos.min(will.qos);
             if qos.bits() == 0 || session.outbox.len() >= door.settings.max_queued as usize {
                 continue;

@@ -3,7 +3,9 @@
 pub(crate) mod system;
 pub(crate) mod user;
 
+use causeway_model::policy::TopicAction;
 use causeway_model::registry::CustomTopic;
+use causeway_platform::uplink::DeviceContext;
 use causeway_wire::mqtt::topic::matches;
 use causeway_wire::mqtt::{QoS, ReasonCode};
 
@@ -77,6 +79,12 @@ pub(crate) fn judge_filter(
         "+" | "#" => Ok(QoS::ExactlyOnce),
         _ => Err(ReasonCode::NOT_AUTHORIZED),
     }
+}
+
+/// Whether device policies let a device subscribe to a filter (without share name). They say nothing of what begins with
+/// `$`: those topics are the platform's and the product's (`docs/mqtt.md`, device policies).
+pub(crate) fn is_permitted(device: &DeviceContext, filter: &str) -> bool {
+    filter.starts_with('$') || device.policies_allow(TopicAction::Subscribe, filter)
 }
 
 #[cfg(test)]

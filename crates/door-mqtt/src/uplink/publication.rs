@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use causeway_model::event::{AnswerKind, DeviceEvent, Heard};
+use causeway_model::policy::TopicAction;
 use causeway_model::{Kind, Result, Timestamp};
 use causeway_platform::downlink::EventNotice;
 use causeway_platform::session::RetainedMessage;
@@ -67,7 +68,7 @@ pub(crate) fn proper_topic<'a>(topic: &'a str, own_id: &str) -> &'a str {
 pub(crate) fn may_receive(device: &DeviceContext, topic: &str) -> bool {
     match place(topic, device.id.as_str()) {
         Place::User(suffix) => user::may_subscribe(&device.product.current().topics, |declared| declared == suffix),
-        place => place == Place::Free,
+        place => place == Place::Free && !device.policies_withhold(topic),
     }
 }
 
@@ -98,6 +99,7 @@ impl Publication<'_> {
                 door.note_refused_topic(self.device, topic, "publish");
                 Ok(Verdict::refused(ReasonCode::TOPIC_NAME_INVALID))
             }
+            Place::Free if !self.device.policies_allow(TopicAction::Publish, topic) => Ok(self.refuse(door)),
             Place::Free => self.take_custom(door, taken).await,
             Place::OtherDevice { device, rest } => {
                 // The Python SDK asks for a sub-device's shadow on the sub-device's topic (`iotda-device-access.md` §5).
