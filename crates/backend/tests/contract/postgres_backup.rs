@@ -69,9 +69,11 @@ async fn damaged(place: Arc<Place>) {
         let error = load(copy.url(), &mut &backup[..length]).await.expect_err("a part is not enough");
         assert!(matches!(error.kind(), Kind::Invalid | Kind::Unavailable), "{length}: {error:?}");
     }
-    for (old, new) in
-        [("causeway-postgres", "causeway-something"), ("schema 1\n", "schema 99999\n"), ("end\n", "DROP\n")]
-    {
+    for (old, new) in [
+        ("causeway-postgres", "causeway-something"),
+        ("causeway-postgres 1 schema ", "causeway-postgres 1 schema 9999"),
+        ("end\n", "DROP\n"),
+    ] {
         let at = backup.windows(old.len()).rposition(|w| w == old.as_bytes()).expect(old);
         let mut changed = backup.clone();
         changed.splice(at..at + old.len(), new.bytes());
