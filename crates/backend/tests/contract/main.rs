@@ -5,6 +5,7 @@
 //! `CAUSEWAY_TEST_POSTGRES` names (URL of a role that may create databases), else a private one that this program
 //! starts from the installed PostgreSQL and stops at its end. There is no way to skip a backend.
 
+mod amqp_queue;
 mod app;
 mod cluster;
 mod device;
@@ -18,6 +19,7 @@ mod instance;
 mod message;
 mod outbox;
 mod place;
+mod policy;
 mod postgres_backup;
 mod postgres_nodes;
 mod product;
@@ -52,6 +54,18 @@ macro_rules! contract {
 }
 
 contract! {
+    policy {
+        a_policy_is_kept_whole,
+        a_space_is_born_with_an_open_policy,
+        lists_are_filtered_and_paged,
+        bindings,
+        bindings_go_with_what_they_bind,
+    }
+    amqp_queue {
+        queues_are_kept_and_counted,
+        lists_are_filtered_and_paged,
+        an_access_code_replaces_the_one_before,
+    }
     app {
         spaces_are_kept,
         limit_and_names_are_checked,
