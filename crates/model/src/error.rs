@@ -151,6 +151,46 @@ codes! {
     MessageExpired = "IOTDA.014123", DeviceTimeout;
     /// The number of requests waiting for one device has reached its limit.
     TooManyPending = "IOTDA.014122", Overloaded;
+    /// Signing in failed too often; it is locked for some minutes.
+    SignInLocked = "IOTDA.019001", Forbidden;
+    /// No such user.
+    UserNotFound = "IOTDA.019002", NotFound;
+    /// The user name is taken.
+    UserExists = "IOTDA.019003", Conflict;
+    /// The number of users has reached its limit.
+    TooManyUsers = "IOTDA.019004", Forbidden;
+    /// The new password breaks a rule.
+    WeakPassword = "IOTDA.019005", Invalid;
+    /// The original password is not the user's.
+    WrongPassword = "IOTDA.019006", Invalid;
+    /// No such user group.
+    UserGroupNotFound = "IOTDA.019007", NotFound;
+    /// The name of the user group is taken.
+    UserGroupExists = "IOTDA.019008", Conflict;
+    /// The number of user groups has reached its limit.
+    TooManyUserGroups = "IOTDA.019009", Forbidden;
+    /// No such policy for users.
+    RoleNotFound = "IOTDA.019010", NotFound;
+    /// The name of the policy is taken.
+    RoleExists = "IOTDA.019011", Conflict;
+    /// The number of custom policies has reached its limit.
+    TooManyRoles = "IOTDA.019012", Forbidden;
+    /// The policy's document breaks a rule; the message names the places.
+    InvalidRole = "IOTDA.019013", Invalid;
+    /// The policy is still granted to a group.
+    RoleInUse = "IOTDA.019014", Forbidden;
+    /// No such access key.
+    AccessKeyNotFound = "IOTDA.019015", NotFound;
+    /// The number of the user's access keys has reached its limit.
+    TooManyAccessKeys = "IOTDA.019016", Forbidden;
+    /// The group of administrators would have nobody left who can sign in.
+    LastAdministrator = "IOTDA.019017", Forbidden;
+    /// The user is no member of the group, or the policy is not granted to it.
+    NotGranted = "IOTDA.019018", NotFound;
+    /// What is there from the start cannot be changed or deleted.
+    BuiltInRole = "IOTDA.019019", Forbidden;
+    /// No such project or domain.
+    ProjectNotFound = "IOTDA.019020", NotFound;
     /// The request rate of the caller has reached its limit.
     RateLimited = "IOTDA.021101", Overloaded;
     /// The request rate of the tenant has reached its limit.

@@ -24,6 +24,8 @@ pub enum Changed {
     Policies,
     /// Policies were bound to this one device, or unbound from it.
     DevicePolicies(DeviceId),
+    /// Users, groups, policies or access keys changed.
+    Users,
 }
 
 /// Routes between the nodes of one instance.

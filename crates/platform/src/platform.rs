@@ -6,19 +6,17 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use causeway_model::{Code, DeviceId, Error, Result};
-use moka::sync::Cache;
 use parking_lot::Mutex;
 use ring::hmac;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use crate::Store;
 use crate::bus::{Bus, BusEar, Changed};
 use crate::clock::Clock;
 use crate::device::KnownTokens;
 use crate::downlink::{Answer, CloseReason, Delivered, Downlink, Refused};
-use crate::iam::Caller;
+use crate::iam::{Standings, Throttle};
 use crate::instance::{Instance, bootstrap};
 use crate::message::MessageWaits;
 use crate::outbox::TargetsByApp;
@@ -28,9 +26,6 @@ use crate::secrets::Secrets;
 use crate::session::{Departures, Directory, Waiters};
 use crate::settings::PlatformSettings;
 use crate::uplink::Children;
-
-/// A signing caller and the secret half of its access key.
-type SigningKey = (Caller, Arc<Zeroizing<Vec<u8>>>);
 
 /// Lets a few log lines a second through.
 pub(crate) struct LogGate(Mutex<(Instant, u32)>);
@@ -75,7 +70,8 @@ pub struct Platform {
     /// Policies are read one time after another, so that an older reading never replaces a newer one.
     pub(crate) policies_reloading: tokio::sync::Mutex<()>,
     pub(crate) message_waits: MessageWaits,
-    pub(crate) signing_keys: Cache<String, SigningKey>,
+    pub(crate) standings: Standings,
+    pub(crate) throttle: Throttle,
     pub(crate) token_key: hmac::Key,
     pub(crate) password_checks: Semaphore,
     pub(crate) decoy_hash: String,
@@ -116,7 +112,8 @@ impl Platform {
             policies: ArcSwap::default(),
             policies_reloading: tokio::sync::Mutex::default(),
             message_waits: MessageWaits::default(),
-            signing_keys: Cache::builder().max_capacity(1000).time_to_live(Duration::from_secs(60)).build(),
+            standings: Standings::default(),
+            throttle: Throttle::default(),
             token_key,
             password_checks: Semaphore::new(1),
             decoy_hash: DECOY_HASH.to_owned(),
@@ -126,6 +123,7 @@ impl Platform {
         bus.join(platform.clone());
         platform.reload_push_targets().await?;
         platform.reload_policies().await?;
+        platform.ensure_admin_group().await?;
         Ok(platform)
     }
 
@@ -221,6 +219,10 @@ impl BusEar for Platform {
             }
             Changed::Policies => self.reload_policies().await,
             Changed::DevicePolicies(id) => self.reconsider_policies(&id).await,
+            Changed::Users => {
+                self.standings.forget();
+                Ok(())
+            }
         };
         if let Err(error) = outcome {
             tracing::warn!(?error, "a change was heard but could not be followed");

@@ -100,6 +100,31 @@ settings! {
         token_life: Span = Span::secs(86_400),
         /// Accepted difference between the date of a signed request and the platform's time.
         signature_tolerance: Span = Span::secs(900),
+        /// Fewest characters of a password.
+        password_min_length: u32 = 8,
+        /// Most characters of a password.
+        password_max_length: u32 = 128,
+        /// How many of capital letters, small letters, digits and other characters a password must hold.
+        password_classes: u32 = 2,
+        /// So many failed sign-ins of a user from one address close this way for `iam.sign_in_lock`; `0` never does.
+        sign_in_failures: u32 = 5,
+        /// So many failed sign-ins from one address, whatever the user, close it for `iam.sign_in_lock`; `0` never does.
+        sign_in_failures_of_address: u32 = 50,
+        /// So many failed sign-ins of a user from any address close it for `iam.sign_in_lock` to addresses from which it
+        /// has not signed in before; `0` never does.
+        sign_in_failures_of_user: u32 = 100,
+        /// Failures are counted together over this time.
+        sign_in_window: Span = Span::secs(900),
+        /// For how long signing in is closed after too many failures.
+        sign_in_lock: Span = Span::secs(900),
+        /// Most users.
+        max_users: u32 = 50,
+        /// Most user groups, `admin` among them.
+        max_groups: u32 = 20,
+        /// Most custom policies.
+        max_policies: u32 = 200,
+        /// Most access keys of a user.
+        max_access_keys: u32 = 2,
     }
 }
 

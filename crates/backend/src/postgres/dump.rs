@@ -42,6 +42,10 @@ const TABLES: &[&str] = &[
     "device_policy_target",
     "amqp_queue",
     "access_code",
+    "iam_group",
+    "iam_member",
+    "iam_policy",
+    "iam_grant",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

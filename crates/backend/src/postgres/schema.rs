@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/device_policy.sql"),
     include_str!("migrations/amqp_queue.sql"),
+    include_str!("migrations/users.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -35,7 +35,7 @@ pub(crate) async fn ensure(folder: &Path, platform: &Platform) -> anyhow::Result
             AdminCredentials { user: file.user, password: file.password, ak: file.ak, sk: file.sk }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if platform.has_admin().await.map_err(fault)? {
+            if platform.has_users().await.map_err(fault)? {
                 return Ok((None, false));
             }
             let made = AdminCredentials::generate();

@@ -5,6 +5,7 @@ use causeway_model::{AppId, InstanceId, ProjectId, RecordNo, Result};
 
 use super::Instance;
 use crate::clock::Clock;
+use crate::iam::{NewUser, UserProfile};
 use crate::secrets::random_hex;
 use crate::{Platform, Store};
 
@@ -66,28 +67,34 @@ pub async fn bootstrap(store: &dyn Store, clock: &Clock) -> Result<Instance> {
 }
 
 impl Platform {
-    /// Makes the administrator and the access key of `first` unless they are there; running it again is harmless.
-    /// True when the administrator is new.
+    /// Makes the administrator `first` with its access key unless there are users; running it again is harmless. True
+    /// when the administrator is new.
     ///
     /// # Errors
     /// Only the store's; internal when an access key is there that does not open under this instance key.
     pub async fn ensure_admin(&self, first: &AdminCredentials) -> Result<bool> {
-        let (user, is_new) = match self.store.user(&first.user).await? {
-            Some(user) => (user, false),
-            None => (self.create_user(&first.user, &first.password).await?, true),
-        };
-        match self.store.access_key(&first.ak).await? {
-            Some(key) => drop(self.secrets.open(&key.sk)?),
-            None => self.add_access_key(user.no, &first.ak, &first.sk).await?,
+        if self.has_users().await? {
+            if let Some(key) = self.store.access_key(&first.ak).await? {
+                self.secrets.open(&key.sk)?;
+            }
+            return Ok(false);
         }
-        Ok(is_new)
+        let group = self.ensure_admin_group().await?;
+        let user = self.prepare_user(NewUser {
+            name: first.user.clone(),
+            password: Some(first.password.clone()),
+            profile: UserProfile { description: "The first administrator.".to_owned(), ..UserProfile::default() },
+            enabled: true,
+        });
+        let key = self.prepare_access_key(0, &first.ak, &first.sk, "");
+        self.store.insert_first_user(user.await?, group.no, key).await
     }
 
-    /// Whether the administrator was made before.
+    /// Whether there are users: only an instance without gets an administrator.
     ///
     /// # Errors
     /// Only the store's.
-    pub async fn has_admin(&self) -> Result<bool> {
-        Ok(self.store.user("admin").await?.is_some())
+    pub async fn has_users(&self) -> Result<bool> {
+        Ok(!self.store.users().await?.is_empty())
     }
 }
