@@ -1,5 +1,6 @@
 //! A request as handlers see it, and the answer they give.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -68,8 +69,9 @@ pub(crate) struct Call {
     pub(crate) state: ApiState,
     pub(crate) operation: &'static Operation,
     /// Who calls; `None` where everybody may.
-    #[allow(dead_code, reason = "the audit log and batch tasks come next and ask for it")]
     pub(crate) caller: Option<Caller>,
+    /// The address that the request came from, where it is known.
+    pub(crate) from: Option<IpAddr>,
     /// In which spaces the caller may do what the operation does.
     pub(crate) allowed: Spaces,
     /// Decoded parameters of the path.
@@ -89,6 +91,22 @@ impl Call {
     pub(crate) fn path(&self, name: &str) -> &str {
         let found = self.path.iter().find(|(n, _)| n == name);
         found.map(|(_, v)| v.as_str()).expect("handlers ask for parameters of their own path")
+    }
+
+    /// Who calls.
+    ///
+    /// # Errors
+    /// None for operations that need a caller.
+    pub(crate) fn caller(&self) -> Result<&Caller> {
+        self.caller.as_ref().ok_or_else(|| Error::internal("an operation for everybody asks who calls"))
+    }
+
+    /// Refuses a caller that may do what the operation does in some spaces only: for what belongs to no space.
+    ///
+    /// # Errors
+    /// [`Code::NotPermitted`].
+    pub(crate) async fn require_everywhere(&self) -> Result<()> {
+        self.platform().require_everywhere(self.caller()?, self.operation.action).await
     }
 
     /// The device of the path.

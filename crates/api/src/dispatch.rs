@@ -24,7 +24,8 @@ use crate::auth::Claim;
 use crate::call::{Call, Query, Reply};
 use crate::error;
 use crate::multipart;
-use crate::operation::{Base, Operation};
+use crate::operation::{Access, Base, Operation};
+use crate::serve::Peer;
 use crate::state::{ApiState, BODY_UNIT};
 use crate::v5::operations;
 
@@ -211,10 +212,13 @@ async fn serve_operation(
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let limit = time_limit(state.settings().request_timeout.0, state.platform().settings.command.timeout.0);
     let allowed = match &caller {
+        // The handler asks once it knows whom the request is about.
+        Some(_) if built.access == Access::Account => Spaces::Only(Arc::from([])),
         Some(caller) => state.platform().allowed_spaces(caller, operation.action).await?,
         None => Spaces::All,
     };
-    let call = Call { state, operation, caller, allowed, path, query, body, form };
+    let from = head.extensions.get::<Peer>().map(|p| p.0);
+    let call = Call { state, operation, caller, from, allowed, path, query, body, form };
     let work = async move {
         let _room = room;
         call.check_path().await?;

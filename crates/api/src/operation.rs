@@ -14,6 +14,7 @@ pub(crate) enum Verb {
     Get,
     Post,
     Put,
+    Patch,
     Delete,
 }
 
@@ -23,6 +24,7 @@ impl Verb {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -33,6 +35,7 @@ impl Verb {
             Self::Get => *method == Method::GET || *method == Method::HEAD,
             Self::Post => *method == Method::POST,
             Self::Put => *method == Method::PUT,
+            Self::Patch => *method == Method::PATCH,
             Self::Delete => *method == Method::DELETE,
         }
     }
@@ -78,7 +81,7 @@ impl Operation {
 
     /// Whether only known callers may use it.
     pub(crate) fn needs_caller(&self) -> bool {
-        self.built.is_none_or(|b| b.access == Access::Caller)
+        self.built.is_none_or(|b| b.access != Access::Open)
     }
 }
 
@@ -87,6 +90,8 @@ impl Operation {
 pub(crate) enum Access {
     /// Whoever shows a token or signs.
     Caller,
+    /// Whoever may do the action, and every caller for its own account: the handler asks.
+    Account,
     /// Everybody.
     Open,
 }
@@ -189,6 +194,11 @@ impl Built {
 
     pub(crate) const fn errors(self, errors: &'static [Code]) -> Self {
         Self { errors, ..self }
+    }
+
+    /// See [`Access::Account`].
+    pub(crate) const fn account(self) -> Self {
+        Self { access: Access::Account, ..self }
     }
 
     pub(crate) const fn open(self) -> Self {

@@ -1,6 +1,7 @@
 //! Listening: HTTP/1.1 and HTTP/2, with and without TLS, with bounded connections and an orderly end.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,10 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::settings::ApiSettings;
+
+/// The address at the other end of a request's connection; an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Requests that one HTTP/2 connection may have under way.
 const STREAMS: u32 = 128;
@@ -58,9 +63,9 @@ pub async fn serve(
             place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
             () = stop.cancelled() => break,
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     if !is_of_one_connection(&error) {
                         tracing::warn!(%error, "no connection can be accepted now");
@@ -74,7 +79,7 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         let (router, acceptor, settings, stop) = (router.clone(), acceptor.clone(), settings.clone(), stop.clone());
         connections.spawn(async move {
-            serve_stream(router, stream, acceptor, &settings, stop).await;
+            serve_stream(router, stream, Peer(peer.ip()), acceptor, &settings, stop).await;
             drop(place);
         });
     }
@@ -97,6 +102,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 async fn serve_stream(
     router: Router,
     stream: TcpStream,
+    peer: Peer,
     acceptor: Option<TlsAcceptor>,
     settings: &ApiSettings,
     stop: CancellationToken,
@@ -104,7 +110,7 @@ async fn serve_stream(
     // Answers are small and written at once; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     match acceptor {
-        None => serve_connection(router, stream, settings, stop).await,
+        None => serve_connection(router, stream, peer, settings, stop).await,
         Some(acceptor) => {
             let handshake = tokio::time::timeout(settings.handshake_timeout.0, acceptor.accept(stream));
             let finished = tokio::select! {
@@ -112,7 +118,7 @@ async fn serve_stream(
                 () = stop.cancelled() => return,
             };
             match finished {
-                Ok(Ok(stream)) => serve_connection(router, stream, settings, stop).await,
+                Ok(Ok(stream)) => serve_connection(router, stream, peer, settings, stop).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
@@ -146,14 +152,15 @@ impl Drop for UnderWay {
     }
 }
 
-async fn serve_connection<S>(router: Router, stream: S, settings: &ApiSettings, stop: CancellationToken)
+async fn serve_connection<S>(router: Router, stream: S, peer: Peer, settings: &ApiSettings, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::new(watch::Sender::new(Activity { requests: 0, since: Instant::now() }));
     let service = service_fn({
         let activity = activity.clone();
-        move |request: Request<hyper::body::Incoming>| {
+        move |mut request: Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer);
             let under_way = UnderWay::begin(&activity);
             let router = router.clone();
             async move {

@@ -9,6 +9,7 @@ pub mod event;
 pub mod history;
 pub mod ids;
 pub mod message;
+pub mod permission;
 pub mod policy;
 pub mod product;
 pub mod properties;

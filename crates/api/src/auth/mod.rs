@@ -53,7 +53,7 @@ impl Claim {
             Some(token) => {
                 let token =
                     token.to_str().map_err(|_| refused("The request is unauthorized. 'X-Auth-Token' is not text."))?;
-                platform.caller_of_token(token).map(Self::Known)
+                platform.caller_of_token(token).await.map(Self::Known)
             }
             None => Err(refused(
                 "The request is unauthorized. Sign it with an access key (SDK-HMAC-SHA256 or V11-HMAC-SHA256), or send an X-Auth-Token.",

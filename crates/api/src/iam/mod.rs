@@ -207,7 +207,7 @@ pub(crate) static CREATE_TOKEN: Built = Built::new(
     |c| Box::pin(create_token(c)),
 )
 .body::<TokenRequest>()
-.errors(&[Code::Unauthenticated])
+.errors(&[Code::Unauthenticated, Code::SignInLocked])
 .open();
 
 async fn create_token(call: Call) -> Result<Reply> {
@@ -221,7 +221,7 @@ async fn create_token(call: Call) -> Result<Reply> {
     let for_domain = scope.as_ref().is_some_and(|s| s.project.is_none() && s.domain.is_some());
     let project_id = scope.and_then(|s| s.project).and_then(|p| p.id);
     let user = identity.password.user;
-    let issued = call.platform().sign_in(user.name.as_str(), user.password.as_str()).await?;
+    let issued = call.platform().sign_in(user.name.as_str(), user.password.as_str(), call.from).await?;
     // Only after the password, so that strangers cannot try project ids.
     if project_id.is_some_and(|id| id != own_project) {
         return Err(Error::new(Code::Unauthenticated, "The project in 'auth.scope' is not the user's."));
@@ -234,12 +234,7 @@ async fn create_token(call: Call) -> Result<Reply> {
         methods: vec!["password".to_owned()],
         project: (!for_domain).then_some(project),
         domain: for_domain.then(|| domain(&call)),
-        user: UserReply {
-            id: user.name.as_str().to_owned(),
-            name: user.name.into_string(),
-            domain: domain(&call),
-            password_expires_at: "",
-        },
+        user: UserReply { id: issued.user.id, name: issued.user.name, domain: domain(&call), password_expires_at: "" },
         catalog: Vec::new(),
         roles: Vec::new(),
     };

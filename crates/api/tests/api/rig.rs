@@ -101,7 +101,7 @@ impl Rig {
         .expect("a platform");
         let [user, password, ak, sk] = [USER, PASSWORD, AK, SK].map(str::to_owned);
         assert!(platform.ensure_admin(&AdminCredentials { user, password, ak, sk }).await.expect("a user"));
-        let token = platform.sign_in(USER, PASSWORD).await.expect("a token").token;
+        let token = platform.sign_in(USER, PASSWORD, None).await.expect("a token").token;
         let metrics = Arc::new(|| "# no metrics\n".to_owned());
         let state = ApiState::new(platform.clone(), metrics, clock_movable, "0.0.0".to_owned(), settings);
         Self {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use causeway_model::message::MessageTopic;
 use causeway_model::registry::{CustomTopic, DeviceFilter, PageRequest, ProductFilter, TopicRight};
 use causeway_model::{Kind, RecordNo, Result};
-use causeway_platform::iam::User;
+use causeway_platform::iam::{GrantScope, UserChange};
 use causeway_platform::session::{RetainedMessage, StoredSession, StoredSubscription};
 
 use crate::fixture::{T0, app, commit, device, message, product, report, reported, seed, seed_device, try_commit};
+use crate::iam;
 use crate::place::Place;
 
 const NUL: &str = "a\0b";
@@ -73,8 +74,23 @@ pub(crate) async fn nul_is_kept_or_refused(place: Arc<Place>) {
     let retained = RetainedMessage { topic: NUL.to_owned(), payload: vec![0], qos: 0, properties: vec![], at: T0 };
     kept(store.put_retained(d2.no, &retained, 10).await);
     kept(store.delete_retained(d2.no, NUL).await);
-    let user = User { no: 0, name: NUL.to_owned(), password_hash: "h".to_owned(), created_at: T0 };
-    kept(store.insert_user(user).await);
+    kept(store.insert_user(iam::user(NUL), 10).await);
+    let someone = store.insert_user(iam::user("u"), 10).await.expect("a user").no;
+    let change = UserChange { description: Some(NUL.to_owned()), ..UserChange::default() };
+    kept(store.change_user(someone, change).await);
+    kept(store.user_by_id(NUL).await);
+    kept(store.insert_user_group(iam::group(NUL), 10).await);
+    let group = store.insert_user_group(iam::group("g"), 10).await.expect("a group").no;
+    kept(store.change_user_group(group, None, name.clone()).await);
+    kept(store.user_group(NUL).await);
+    kept(store.insert_custom_policy(iam::policy(NUL), 10).await);
+    kept(store.custom_policy(NUL).await);
+    kept(store.grant(group, NUL, false, GrantScope::Domain).await);
+    kept(store.revoke(group, NUL, GrantScope::Domain).await);
+    kept(store.grant_count(NUL).await);
+    kept(store.insert_access_key(&iam::key(NUL, someone), 2).await);
+    kept(store.change_access_key(NUL, None, name.clone()).await);
+    kept(store.delete_access_key(NUL).await);
     kept(store.user(NUL).await);
     kept(store.access_key(NUL).await);
     // Names longer than an index entry can be.

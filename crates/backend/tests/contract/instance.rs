@@ -7,13 +7,14 @@ use causeway_model::status::DeviceStatus;
 use causeway_model::{InstanceId, ProjectId, Timestamp};
 use causeway_platform::Store;
 use causeway_platform::device::DeviceToken;
-use causeway_platform::iam::{AccessKey, User};
+use causeway_platform::iam::{AccessKey, GrantScope};
 use causeway_platform::instance::Instance;
 use causeway_platform::session::{RetainedMessage, StoredSession};
 use causeway_platform::shadow::DesiredPatch;
 use causeway_platform::uplink::Unit;
 
 use crate::fixture::{T0, add_child, add_device, at, commit, delivery, message, object, report, seed, status};
+use crate::iam;
 use crate::place::Place;
 
 fn instance() -> Instance {
@@ -59,10 +60,13 @@ pub(crate) async fn fill(store: &dyn Store) {
     assert!(store.put_retained(no, &retained, 5).await.expect("an answer"));
     let token = DeviceToken { hash: [7; 32], device: no, expires_at: at(1000) };
     store.put_device_token(&token, at(1000), T0).await.expect("a token");
-    let user = User { no: 0, name: "admin".to_owned(), password_hash: "h".to_owned(), created_at: T0 };
-    let user = store.insert_user(user).await.expect("a user").no;
-    let key = AccessKey { ak: "AK".to_owned(), sk: Sealed(vec![0, 255].into()), user, created_at: T0 };
-    store.insert_access_key(&key).await.expect("a key");
+    let group = iam::group("admin");
+    assert!(store.ensure_admin_group(&group).await.expect("an answer"));
+    let group = store.user_group(&group.id).await.expect("an answer").expect("the group");
+    let key = AccessKey { sk: Sealed(vec![0, 255].into()), ..iam::key("AK", 0) };
+    assert!(store.insert_first_user(iam::user("admin"), group.no, key).await.expect("an answer"));
+    store.insert_custom_policy(iam::policy("p"), 10).await.expect("a policy");
+    assert!(store.grant(group.no, &iam::policy("p").id, true, GrantScope::Project).await.expect("an answer"));
 }
 
 /// Everything that [`fill`] made, as text.
@@ -101,7 +105,8 @@ pub(crate) async fn picture(store: &dyn Store) -> String {
                 store.retained(no).await.expect("messages"),
                 store.device_token(&[7; 32]).await.expect("an answer").expect("the token"),
             ),
-            (store.user("admin").await.expect("an answer").expect("the user"), key.sk.0.clone(), key),
+            (store.standing(key.user).await.expect("an answer").expect("the user"), key.sk.0.clone(), key),
+            (store.user_groups().await.expect("groups"), store.custom_policies().await.expect("policies")),
         )
     )
 }

@@ -173,6 +173,13 @@ contract! {
     }
     iam {
         users,
+        users_change,
+        the_limits_hold_against_concurrent_callers,
+        groups_and_members,
+        policies_and_grants,
+        what_reaches_a_user,
+        an_administrator_is_always_left,
+        the_first_user_is_an_administrator,
         access_keys,
     }
     instance {

@@ -1,7 +1,7 @@
 //! Policies for users, called roles by the vendor's interface: those that come with the platform, those that somebody
 //! wrote, and what is granted to whom.
 
-use causeway_model::policy::Policy;
+use causeway_model::permission::Policy;
 use causeway_model::{Code, Error, Result, Timestamp};
 
 use super::{ADMIN_GROUP, CustomPolicy, GrantScope, Granted, PolicyContent, UserGroup};
@@ -288,7 +288,7 @@ impl Platform {
 
 #[cfg(test)]
 mod tests {
-    use causeway_model::policy::{Permissions, Verdict};
+    use causeway_model::permission::{Permissions, Verdict};
 
     use super::*;
 

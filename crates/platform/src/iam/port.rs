@@ -165,7 +165,7 @@ pub struct PolicyContent {
     pub description: String,
     /// The same in Chinese, or empty.
     pub description_cn: String,
-    /// The document, as [`Policy::to_json`](causeway_model::policy::Policy::to_json) writes it.
+    /// The document, as [`Policy::to_json`](causeway_model::permission::Policy::to_json) writes it.
     pub document: String,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_model::policy::{Permissions, Policy, Verdict};
+use causeway_model::permission::{Permissions, Policy, Verdict};
 use causeway_model::{Code, Error, Result, Spaces};
 use moka::sync::Cache;
 use parking_lot::Mutex;
