@@ -45,6 +45,9 @@ causeway_model::settings! {
         /// Reports are indexed at the latest after so long (SQLite). Longer is cheaper; it lengthens the start after a
         /// crash.
         unindexed_age: Span = Span::secs(20),
+        /// Memory for what lists of devices filter by (SQLite), about 50 bytes a device. With more devices than fit,
+        /// lists are read from the database and are slower.
+        list_memory: ByteSize = ByteSize(128 << 20),
         /// The write-ahead log is carried over into the database file when it has this size (SQLite).
         wal: ByteSize = ByteSize(32 << 20),
     }

@@ -55,6 +55,7 @@ mod product;
 mod purge;
 mod queue;
 mod readers;
+mod roster;
 mod session;
 mod shadow;
 #[cfg(test)]
@@ -70,6 +71,7 @@ use error::Outcome;
 use memory::Memory;
 use queue::Queue;
 use readers::Readers;
+use roster::{Follower, Roster};
 use transaction::{OutboxWriter, Tx, Work};
 use writer::Writer;
 
@@ -83,6 +85,7 @@ pub struct SqliteStore {
     queue: Arc<Queue>,
     memory: Arc<RwLock<Memory>>,
     readers: Readers,
+    roster: Arc<Roster>,
     /// The turn of a call that brings many new devices.
     bulk: Semaphore,
     outbox_signal: watch::Receiver<u64>,
@@ -129,6 +132,11 @@ impl SqliteStore {
         let memory = Arc::new(RwLock::new(memory));
         let queue = Arc::new(Queue::new(settings.queue_units, settings.gather.0));
         let (outbox_sender, outbox_signal) = watch::channel(0);
+        let roster = Arc::new(Roster::new(settings.list_memory.0));
+        let follower = Follower::start(Arc::clone(&roster), &mut conn, {
+            let path = path.clone();
+            move || connection::open_reader(&path, 1 << 20)
+        })?;
         let checkpointer = Checkpointer::start(&path, &mut conn, settings.wal.0)?;
         let writer = Writer {
             conn,
@@ -138,6 +146,7 @@ impl SqliteStore {
             outbox,
             outbox_signal: outbox_sender,
             checkpointer,
+            follower,
             max_age: settings.unindexed_age.0,
             last_seq,
             purging,
@@ -147,7 +156,11 @@ impl SqliteStore {
         };
         let (ended_sender, ended) = watch::channel(false);
         let readers = Readers::new(path.clone(), settings.connections, settings.cache.0 / 8);
-        Ok((Self { path, queue, memory, readers, bulk: Semaphore::new(1), outbox_signal, ended }, writer, ended_sender))
+        Ok((
+            Self { path, queue, memory, readers, roster, bulk: Semaphore::new(1), outbox_signal, ended },
+            writer,
+            ended_sender,
+        ))
     }
 
     /// The database file.

@@ -25,6 +25,7 @@ use super::fold::Fold;
 use super::memory::{Entry, Memory};
 use super::purge;
 use super::queue::{Batch, Idle, Queue, Submission};
+use super::roster::Follower;
 use super::transaction::{Effect, OutboxWriter, RegistryWork, Tx};
 
 /// Rows carried over with a commit, at least: pages are touched once a slice.
@@ -54,6 +55,8 @@ pub(super) struct Writer {
     pub(super) outbox: OutboxWriter,
     pub(super) outbox_signal: watch::Sender<u64>,
     pub(super) checkpointer: Checkpointer,
+    /// Keeps the roster of devices up to date.
+    pub(super) follower: Follower,
     /// Reports are carried over at the latest after so long.
     pub(super) max_age: Duration,
     /// The number of the newest report.
@@ -168,6 +171,7 @@ impl Writer {
     pub(super) fn end(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
         self.checkpointer.stop();
+        self.follower.stop();
         self.carry_over_all(Some(deadline));
         let growing = {
             let memory = self.memory.read();
@@ -245,9 +249,11 @@ impl Writer {
         if self.purging && (quiet || self.state.commits.is_multiple_of(PURGE_EVERY)) {
             done.purged_all = purge::slice(&self.conn, PURGE_ROWS)?;
         }
+        self.follower.listen(true);
         for work in registry {
             self.registry(work.as_mut(), &mut done.effects)?;
         }
+        self.follower.listen(false);
         done.outbox = self.outbox.record(&self.conn)?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(done)
@@ -380,6 +386,7 @@ impl Writer {
 
     fn committed(&mut self, done: Done) {
         self.state.commits += 1;
+        self.follower.committed(&self.conn);
         self.outbox.committed();
         let dropped = {
             let mut memory = self.memory.write();
@@ -422,6 +429,8 @@ impl Writer {
         {
             tracing::error!(%error, "a transaction could not be rolled back");
         }
+        self.follower.listen(false);
+        self.follower.rolled_back();
         self.last_seq = seq;
         self.state.staged.clear();
         self.state.block.clear();

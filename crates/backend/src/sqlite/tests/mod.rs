@@ -36,7 +36,7 @@ async fn open(dir: &Path, settings: &StoreSettings) -> SqliteStore {
     SqliteStore::open(&dir.join("causeway.db"), settings).await.expect("the store opens")
 }
 
-fn device_named(product: &Product, name: &str) -> Device {
+pub(super) fn device_named(product: &Product, name: &str) -> Device {
     Device {
         no: DeviceNo(0),
         app_id: product.app_id.clone(),
@@ -71,11 +71,11 @@ fn device_named(product: &Product, name: &str) -> Device {
     }
 }
 
-fn app_named(name: &str) -> App {
+pub(super) fn app_named(name: &str) -> App {
     App { no: RecordNo(0), id: AppId::trusted(name), name: name.into(), created_at: Timestamp(1), is_default: false }
 }
 
-fn product_named(app: &App, name: &str) -> Product {
+pub(super) fn product_named(app: &App, name: &str) -> Product {
     Product {
         no: RecordNo(0),
         app_id: app.id.clone(),
