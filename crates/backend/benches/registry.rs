@@ -166,7 +166,7 @@ async fn read(store: &SqliteStore, devices: usize) {
     let mut times = Vec::new();
     for n in 0..2_000 {
         let n = shuffled(n) as usize % devices;
-        let product = if n % 10 == 0 { shuffled(n) as usize % 10 } else { n * 10 / devices };
+        let product = if n.is_multiple_of(10) { shuffled(n) as usize % 10 } else { n * 10 / devices };
         let id = if n % 100 == 7 { 0 } else { product };
         let id = DeviceId::trusted(format!("product-{id}_{:016x}", shuffled(n)));
         let since = Instant::now();
