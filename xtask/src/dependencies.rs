@@ -38,7 +38,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["causeway-backend"]),
     ("deadpool-postgres", &["causeway-backend"]),
     ("axum", &["causeway-api", "causeway-door-http"]),
-    ("reqwest", &["causeway-delivery"]),
+    // The store names it for the client of the object store, which it configures by a feature only.
+    ("reqwest", &["causeway-backend", "causeway-delivery"]),
 ];
 
 /// Checks the graph that cargo sees. Test-only dependencies are free.

@@ -13,6 +13,7 @@ pub fn status_of(code: Code) -> StatusCode {
         Code::RateLimited | Code::TenantRateLimited => StatusCode::FORBIDDEN,
         Code::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::NoRoomForFile => StatusCode::INSUFFICIENT_STORAGE,
         code => match code.kind() {
             Kind::Invalid | Kind::Conflict => StatusCode::BAD_REQUEST,
             Kind::Unauthenticated => StatusCode::UNAUTHORIZED,

@@ -18,11 +18,13 @@ use causeway_platform::Store;
 
 mod iam;
 mod local_bus;
+mod objects;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
 
 pub use local_bus::LocalBus;
+pub use objects::{OBJECTS_FOLDER, ObjectSettings, S3Settings, open_objects};
 
 causeway_model::settings! {
     /// Where and how the platform keeps its data.

@@ -3,12 +3,13 @@
 //!
 //! A word that cannot be read back means that the data was changed by hand or by a newer program: an internal error.
 
+use causeway_model::file::{FileSource, FileState, ObjectKey, TransferResult};
 use causeway_model::message::{Encoding, MessageStatus, MessageTopic, PayloadFormat};
 use causeway_model::policy::{Statement, TargetKind};
 use causeway_model::product::ServiceCapability;
 use causeway_model::registry::{AuthType, TopicRight};
 use causeway_model::status::DeviceStatus;
-use causeway_model::{Code, Error, Result};
+use causeway_model::{Code, Error, Result, Timestamp};
 use causeway_platform::session::StoredSubscription;
 
 fn unreadable(what: &str, word: &str) -> Error {
@@ -98,6 +99,40 @@ pub(crate) fn encoding(word: &str) -> Result<Encoding> {
         "base64" => Ok(Encoding::Base64),
         _ => Err(unreadable("an encoding", word)),
     }
+}
+
+/// Reads [`FileState::as_str`] back.
+pub(crate) fn file_state(word: &str) -> Result<FileState> {
+    FileState::parse(word).ok_or_else(|| unreadable("a state of a file", word))
+}
+
+/// Reads [`FileSource::as_str`] back.
+pub(crate) fn file_source(word: &str) -> Result<FileSource> {
+    FileSource::parse(word).ok_or_else(|| unreadable("a source of a file", word))
+}
+
+/// Reads a key that was stored.
+pub(crate) fn object_key(text: &str) -> Result<ObjectKey> {
+    ObjectKey::parse(text).ok_or_else(|| unreadable("a key of an object", text))
+}
+
+/// A device's word on a transfer as JSON text: `[result_code, status_code, description, at]`.
+pub(crate) fn transfer_text(result: &TransferResult) -> Result<String> {
+    let row = (result.result_code, result.status_code, &result.description, result.at.0);
+    serde_json::to_string(&row).map_err(|e| Error::internal(format_args!("cannot write a transfer: {e}")))
+}
+
+/// Reads what [`transfer_text`] wrote.
+pub(crate) fn transfer(text: Option<&str>) -> Result<Option<TransferResult>> {
+    let Some(text) = text else { return Ok(None) };
+    let (result_code, status_code, description, at) =
+        serde_json::from_str(text).map_err(|e| Error::internal(format_args!("cannot read a stored transfer: {e}")))?;
+    Ok(Some(TransferResult { result_code, status_code, description, at: Timestamp(at) }))
+}
+
+/// A size as a column takes it.
+pub(crate) fn size_column(size: Option<u64>) -> Option<i64> {
+    size.map(|n| i64::try_from(n).unwrap_or(i64::MAX))
 }
 
 /// Column `format`: `standard` or `raw`.

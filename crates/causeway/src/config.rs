@@ -21,6 +21,9 @@ settings! {
         wss: String = "0.0.0.0:8084".to_owned(),
         /// Devices: HTTPS.
         device_https: String = "0.0.0.0:8943".to_owned(),
+        /// Devices: files by signed URLs, over HTTP without TLS, for those that speak plain MQTT. Files are served by
+        /// `listen.device_https` too.
+        device_files: String = "off".to_owned(),
         /// Applications: REST over TLS.
         https: String = "0.0.0.0:8743".to_owned(),
         /// Applications: REST without TLS.
@@ -67,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) clock: ClockSettings,
     pub(crate) log: LogSettings,
     pub(crate) store: causeway_backend::StoreSettings,
+    pub(crate) objects: causeway_backend::ObjectSettings,
+    pub(crate) s3: causeway_backend::S3Settings,
     pub(crate) platform: PlatformSettings,
     pub(crate) mqtt: causeway_door_mqtt::MqttSettings,
     pub(crate) device_http: causeway_door_http::HttpDoorSettings,
@@ -79,9 +84,9 @@ macro_rules! for_each_part {
         let config = $config;
         let outcome: Result<bool, String> = (|| {
             for_each_part!(@try config, $part, $body;
-                listen, tls, clock, log, store, mqtt, device_http, api,
+                listen, tls, clock, log, store, objects, s3, mqtt, device_http, api,
                 platform.model, platform.registry, platform.device, platform.command, platform.message,
-                platform.history, platform.push, platform.iam);
+                platform.history, platform.push, platform.files, platform.ota, platform.iam);
             Ok(false)
         })();
         outcome

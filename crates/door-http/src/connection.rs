@@ -8,25 +8,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use causeway_platform::Platform;
-use http_body_util::Full;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::HttpDoorSettings;
+use crate::error::Body;
 use crate::operation::Door;
 
 /// Requests under way may take so long once the door closes; the whole must stay below ten seconds.
@@ -55,6 +53,26 @@ pub async fn serve(
     let mut tls = (*tls).clone();
     tls.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
+    run(platform, settings, listener, Some(acceptor), stop).await;
+}
+
+/// Serves files, and nothing else, on `listener` without TLS until `stop`; otherwise like [`serve`].
+pub async fn serve_files(
+    platform: Arc<Platform>,
+    settings: HttpDoorSettings,
+    listener: TcpListener,
+    stop: CancellationToken,
+) {
+    run(platform, settings, listener, None, stop).await;
+}
+
+async fn run(
+    platform: Arc<Platform>,
+    settings: HttpDoorSettings,
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    stop: CancellationToken,
+) {
     let room = Arc::new(Semaphore::new(settings.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let door = Arc::new(Door::new(platform, settings));
     let connections = TaskTracker::new();
@@ -134,19 +152,20 @@ struct State {
 struct Requests {
     door: Arc<Door>,
     state: Arc<State>,
+    files_only: bool,
 }
 
 impl Service<Request<Incoming>> for Requests {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<Body>;
     type Error = std::convert::Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (door, state) = (self.door.clone(), self.state.clone());
+        let (door, state, files_only) = (self.door.clone(), self.state.clone(), self.files_only);
         Box::pin(async move {
             state.busy.store(true, Ordering::Relaxed);
             let has_body = !request.body().is_end_stream();
-            let answer = door.serve(request).await;
+            let answer = door.serve(request, files_only).await;
             if has_body && !answer.status().is_success() {
                 state.refused.store(true, Ordering::Relaxed);
             }
@@ -158,22 +177,39 @@ impl Service<Request<Incoming>> for Requests {
 
 async fn connection(
     door: Arc<Door>,
-    acceptor: TlsAcceptor,
+    acceptor: Option<TlsAcceptor>,
     stream: TcpStream,
     stop: &CancellationToken,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let Some(acceptor) = acceptor else {
+        let (stream, refused, served) = exchange(door, stream, true, stop).await;
+        close(stream, refused, |stream| stream).await?;
+        return served;
+    };
     let handshake = timeout(door.settings.handshake_timeout.0, acceptor.accept(stream));
     let stream = tokio::select! {
         done = handshake => done.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time"))??,
         () = stop.cancelled() => return Ok(()),
     };
+    let (stream, refused, served) = exchange(door, stream, false, stop).await;
+    close(stream, refused, |stream| stream.into_inner().0).await?;
+    served
+}
+
+/// Serves requests until the end of the connection; whether one with a body was refused.
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    door: Arc<Door>,
+    stream: S,
+    files_only: bool,
+    stop: &CancellationToken,
+) -> (S, bool, io::Result<()>) {
     let state = Arc::<State>::default();
     let mut http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(door.settings.header_timeout.0)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), Requests { door, state: state.clone() });
+        .serve_connection(TokioIo::new(stream), Requests { door, state: state.clone(), files_only });
     let served = tokio::select! {
         served = poll_fn(|cx| http.poll_without_shutdown(cx)) => served,
         () = stop.cancelled() => {
@@ -189,16 +225,19 @@ async fn connection(
         }
     };
     let stream = http.into_parts().io.into_inner();
-    close(stream, state.refused.load(Ordering::Relaxed)).await?;
-    served.map_err(io::Error::other)
+    (stream, state.refused.load(Ordering::Relaxed), served.map_err(io::Error::other))
 }
 
 /// Closes for writing, then, after a refusal, waits until the client has noticed.
-async fn close(mut stream: TlsStream<TcpStream>, linger: bool) -> io::Result<()> {
+async fn close<S: AsyncWrite + Unpin>(
+    mut stream: S,
+    linger: bool,
+    socket: impl FnOnce(S) -> TcpStream,
+) -> io::Result<()> {
     let farewell = async {
         stream.shutdown().await?;
         if linger {
-            let (mut stream, _) = stream.into_inner();
+            let mut stream = socket(stream);
             let mut waste = vec![0; 16 << 10];
             let mut wasted = 0;
             while wasted < LINGER_BYTES {

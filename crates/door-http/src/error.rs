@@ -3,17 +3,35 @@
 use bytes::Bytes;
 use causeway_model::properties::write_json_string;
 use causeway_model::{Code, Error, Kind};
-use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
-/// An answer. Bodies are short texts.
-pub(crate) type Answer = Response<Full<Bytes>>;
+use crate::file::Content;
+
+/// A body.
+pub(crate) enum Body {
+    /// A short text.
+    Text(Bytes),
+    /// A file.
+    File(Content),
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Text(Bytes::new())
+    }
+}
+
+/// An answer.
+pub(crate) type Answer = Response<Body>;
 
 /// 001, tables of HTTP status codes; `iotda-v5-api.md` §4 for the codes that 001 does not name.
 fn status_of(code: Code) -> StatusCode {
     match code {
         Code::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+        Code::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::NoSuchRange => StatusCode::RANGE_NOT_SATISFIABLE,
+        Code::NoRoomForFile => StatusCode::INSUFFICIENT_STORAGE,
         Code::RateLimited | Code::TenantRateLimited => StatusCode::FORBIDDEN,
         code => match code.kind() {
             Kind::Invalid => StatusCode::BAD_REQUEST,
@@ -33,13 +51,13 @@ fn status_of(code: Code) -> StatusCode {
 /// 200 with a JSON body, or without any.
 pub(crate) fn ok(json: Option<String>) -> Answer {
     match json {
-        None => Response::new(Full::default()),
+        None => Response::new(Body::default()),
         Some(text) => with_json(text),
     }
 }
 
 fn with_json(text: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    let mut answer = Response::new(Body::Text(Bytes::from(text)));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }

@@ -1,6 +1,6 @@
 //! The devices' HTTPS door: sign in for a token, then report messages and properties with it (001, 002 §2.1.3).
 //!
-//! HTTP/1.0 and 1.1 over TLS; there is no plain listener. The crate speaks the wire and hands events to the road; it
+//! HTTP/1.0 and 1.1 over TLS; without TLS there are only files, where that is wanted ([`serve_files`]). The crate speaks the wire and hands events to the road; it
 //! knows no storage and no other door, and decides nothing about devices. An operation is answered with 200 after its
 //! commit. Start reading at [`serve`] for connections and in `operation` for what a request does.
 //!
@@ -10,10 +10,11 @@ mod authentication;
 mod body;
 mod connection;
 mod error;
+mod file;
 mod operation;
 mod rate;
 mod report;
 mod settings;
 
-pub use connection::serve;
+pub use connection::{serve, serve_files};
 pub use settings::HttpDoorSettings;

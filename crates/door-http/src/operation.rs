@@ -1,4 +1,4 @@
-//! What a request does: the four operations of 001.
+//! What a request does: the four operations of 001, or a file.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use hyper::{HeaderMap, Method, Request};
 use crate::body::{BodyMemory, WholeBody};
 use crate::error::{Answer, ok, refusal};
 use crate::rate::Rates;
-use crate::{HttpDoorSettings, authentication, report};
+use crate::{HttpDoorSettings, authentication, file, report};
 
 /// What all connections share.
 pub(crate) struct Door {
@@ -75,6 +75,11 @@ fn report_too_large(limit: ByteSize) -> Error {
     Error::new(Code::ReportTooLarge, message)
 }
 
+fn count(operation: &'static str, error: Option<&Error>) {
+    let code = error.map_or("ok", |e| e.code().as_str());
+    metrics::counter!("causeway_device_https_requests_total", "operation" => operation, "outcome" => code).increment(1);
+}
+
 impl Door {
     pub(crate) fn new(platform: Arc<Platform>, settings: HttpDoorSettings) -> Self {
         let memory = BodyMemory::new(settings.body_memory.0.max(settings.max_body.0));
@@ -83,16 +88,28 @@ impl Door {
     }
 
     /// Serves one request.
-    pub(crate) async fn serve(&self, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn serve(&self, request: Request<Incoming>, files_only: bool) -> Answer {
         let (head, body) = request.into_parts();
+        if let Some(path) = file::signed_path(&head) {
+            let outcome = file::serve(&self.platform, &self.settings, path, &head, body).await;
+            count(file::word(&head.method), outcome.as_ref().err());
+            return outcome.unwrap_or_else(|error| refusal(&error));
+        }
+        if files_only {
+            let error = Error::new(
+                Code::NoSuchPath,
+                format!("No such path: {}. Only files are served without TLS.", shown(head.uri.path())),
+            );
+            count("none", Some(&error));
+            return refusal(&error);
+        }
         let operation = Operation::of(&head.method, head.uri.path());
         let outcome = match operation {
             Ok(operation) => self.run(operation, &head.headers, body).await,
             Err(ref error) => Err(error.clone()),
         };
         let word = operation.as_ref().map_or("none", |o| o.as_str());
-        let code = outcome.as_ref().map_or_else(|e| e.code().as_str(), |_| "ok");
-        metrics::counter!("causeway_device_https_requests_total", "operation" => word, "outcome" => code).increment(1);
+        count(word, outcome.as_ref().err());
         outcome.map_or_else(|error| refusal(&error), ok)
     }
 

@@ -20,6 +20,8 @@ settings! {
         header_timeout: Span = Span::secs(30),
         /// How long a body may take to arrive.
         body_timeout: Span = Span::secs(30),
+        /// A file's upload ends when nothing of it has come for this time, a download when nothing of it was taken.
+        file_pause: Span = Span::secs(30),
         /// Requests a second of one device; more are refused with IOTDA.021101. `0`: no limit.
         device_rate: u32 = 0,
         /// Requests a second of all devices together; more are refused with IOTDA.021102. `0`: no limit.

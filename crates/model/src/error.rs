@@ -191,6 +191,40 @@ codes! {
     BuiltInRole = "IOTDA.019019", Forbidden;
     /// No such project or domain.
     ProjectNotFound = "IOTDA.019020", NotFound;
+    /// No such file.
+    FileNotFound = "IOTDA.018000", NotFound;
+    /// The signature of a file's URL is not the platform's, or is for another request.
+    InvalidFileUrl = "IOTDA.018001", Forbidden;
+    /// The time of a file's URL is over.
+    FileUrlExpired = "IOTDA.018002", Forbidden;
+    /// The file is larger than it may be or than was announced.
+    FileTooLarge = "IOTDA.018003", Invalid;
+    /// The content is not what was announced.
+    FileMismatch = "IOTDA.018004", Invalid;
+    /// The content of the file is not there.
+    FileNotStored = "IOTDA.018005", Forbidden;
+    /// Something else refers to the file.
+    FileInUse = "IOTDA.018006", Forbidden;
+    /// The number of files has reached its limit.
+    TooManyFiles = "IOTDA.018007", Forbidden;
+    /// The object store has no room left.
+    NoRoomForFile = "IOTDA.018008", Unavailable;
+    /// The file has no such range of bytes.
+    NoSuchRange = "IOTDA.018009", Invalid;
+    /// No such OTA module.
+    OtaModuleNotFound = "IOTDA.018100", NotFound;
+    /// The product has an OTA module of this name.
+    OtaModuleExists = "IOTDA.018101", Conflict;
+    /// The number of OTA modules of a product has reached its limit.
+    TooManyOtaModules = "IOTDA.018102", Forbidden;
+    /// Packages refer to the OTA module.
+    OtaModuleInUse = "IOTDA.018103", Forbidden;
+    /// No such OTA package.
+    OtaPackageNotFound = "IOTDA.018110", NotFound;
+    /// The product has a package of this type, module and version.
+    OtaPackageExists = "IOTDA.018111", Conflict;
+    /// The object that an OTA package names is not there.
+    OtaObjectNotFound = "IOTDA.018112", Invalid;
     /// The request rate of the caller has reached its limit.
     RateLimited = "IOTDA.021101", Overloaded;
     /// The request rate of the tenant has reached its limit.

@@ -98,6 +98,10 @@ string_id!(
     InstanceId, "instance_id", 36
 );
 string_id!(
+    /// A file that a device or an application has put into the object store.
+    FileId, "file_id", 36
+);
+string_id!(
     /// The project id that applications put into every path; one project has one instance for now.
     ProjectId, "project_id", 64
 );

@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod event;
+pub mod file;
 pub mod history;
 pub mod ids;
 pub mod message;
@@ -22,6 +23,6 @@ pub mod status;
 pub mod time;
 
 pub use error::{Code, Error, Fault, Kind, Result};
-pub use ids::{AppId, DeviceId, DeviceNo, InstanceId, NodeId, ProductId, ProjectId, RecordNo};
+pub use ids::{AppId, DeviceId, DeviceNo, FileId, InstanceId, NodeId, ProductId, ProjectId, RecordNo};
 pub use spaces::Spaces;
 pub use time::Timestamp;

@@ -1,5 +1,6 @@
 //! What the platform says to a device, typed; each door translates it to its wire.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use causeway_model::message::DeviceMessage;
@@ -106,6 +107,15 @@ pub enum CloseReason {
     Shutdown,
 }
 
+/// Where a connection ends on this side: what a URL for the device should name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkPlace {
+    /// This machine's address.
+    pub local_ip: Option<IpAddr>,
+    /// Whether nobody on the way can read along.
+    pub is_encrypted: bool,
+}
+
 /// A device's live connection, as the door shows it to the platform.
 pub trait DeviceLink: Send + Sync {
     /// Queues a downlink without waiting.
@@ -115,6 +125,10 @@ pub trait DeviceLink: Send + Sync {
     fn deliver(&self, downlink: Downlink) -> Result<(), Refused>;
     /// Closes the connection soon.
     fn close(&self, reason: CloseReason);
+    /// By which address of this machine the device came; unknown unless the door says so.
+    fn place(&self) -> LinkPlace {
+        LinkPlace::default()
+    }
 }
 
 /// The device's answer to a request: its body verbatim.

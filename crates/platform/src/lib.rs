@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod device;
 pub mod downlink;
+pub mod file;
 pub mod history;
 pub mod iam;
 pub mod instance;
@@ -32,6 +33,7 @@ pub use platform::Platform;
 pub trait Store:
     app::AppStore
     + device::DeviceStore
+    + file::FileStore
     + history::HistoryStore
     + iam::IamStore
     + instance::InstanceStore
@@ -49,6 +51,7 @@ pub trait Store:
 impl<T> Store for T where
     T: app::AppStore
         + device::DeviceStore
+        + file::FileStore
         + history::HistoryStore
         + iam::IamStore
         + instance::InstanceStore

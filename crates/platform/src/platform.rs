@@ -16,6 +16,7 @@ use crate::bus::{Bus, BusEar, Changed};
 use crate::clock::Clock;
 use crate::device::KnownTokens;
 use crate::downlink::{Answer, CloseReason, Delivered, Downlink, Refused};
+use crate::file::{FileAccess, Files};
 use crate::iam::{Standings, Throttle};
 use crate::instance::{Instance, bootstrap};
 use crate::message::MessageWaits;
@@ -56,6 +57,7 @@ pub struct Platform {
     pub store: Arc<dyn Store>,
     /// Live connections of this node.
     pub directory: Directory,
+    pub(crate) files: Files,
     pub(crate) secrets: Secrets,
     pub(crate) bus: Arc<dyn Bus>,
     /// Requests that wait for a device.
@@ -90,9 +92,11 @@ impl Platform {
         bus: Arc<dyn Bus>,
         secrets: Secrets,
         clock: Arc<Clock>,
+        files: FileAccess,
     ) -> Result<Arc<Self>> {
         let instance = bootstrap(&*store, &clock).await?;
         let token_key = hmac::Key::new(hmac::HMAC_SHA256, &secrets.derive("auth tokens"));
+        let files = Files::new(files, &secrets);
         let platform = Arc::new_cyclic(|itself| Self {
             itself: itself.clone(),
             products: ProductCache::new(settings.model.strictness),
@@ -101,6 +105,7 @@ impl Platform {
             instance,
             store,
             directory: Directory::default(),
+            files,
             secrets,
             bus: bus.clone(),
             waiters: Arc::default(),

@@ -2,7 +2,7 @@
 
 use causeway_model::product::Strictness;
 use causeway_model::settings;
-use causeway_model::settings::Span;
+use causeway_model::settings::{ByteSize, Span};
 
 settings! {
     /// Product models.
@@ -94,6 +94,37 @@ settings! {
 }
 
 settings! {
+    /// Files of devices and applications (002 §3.9).
+    pub struct FileSettings in "files" {
+        /// Scheme, host and port that URLs of files begin with, like `https://files.example.com:8943`, when the platform
+        /// serves them itself. Without it a device is sent to the address of this machine that it is connected to, an
+        /// application to the host it named, each at the port of `listen.device_https` or `listen.device_files`.
+        base_url: Option<String> = None,
+        /// How long URLs of files are good.
+        url_life: Span = Span::secs(3600),
+        /// Largest file.
+        max_size: ByteSize = ByteSize(5 << 30),
+        /// Most stored files that one device has uploaded.
+        max_per_device: u32 = 1000,
+        /// Most stored files that the applications of a resource space have uploaded.
+        max_per_app: u32 = 10_000,
+        /// Most files of one device, or of the applications of a resource space, that wait for their content or did not
+        /// get it; the oldest are forgotten.
+        max_waiting: u32 = 20,
+    }
+}
+
+settings! {
+    /// OTA modules and packages (002 §3.7, §3.8).
+    pub struct OtaSettings in "ota" {
+        /// Most modules of a product.
+        max_modules: u32 = 10,
+        /// Most source versions that a package names.
+        max_source_versions: u32 = 20,
+    }
+}
+
+settings! {
     /// Users, tokens and keys.
     pub struct IamSettings in "iam" {
         /// Life of an `X-Auth-Token`.
@@ -145,6 +176,10 @@ pub struct PlatformSettings {
     pub history: HistorySettings,
     /// See [`PushSettings`].
     pub push: PushSettings,
+    /// See [`FileSettings`].
+    pub files: FileSettings,
+    /// See [`OtaSettings`].
+    pub ota: OtaSettings,
     /// See [`IamSettings`].
     pub iam: IamSettings,
 }

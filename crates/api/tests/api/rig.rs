@@ -6,13 +6,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use causeway_api::{ApiSettings, ApiState, router};
-use causeway_backend::{LocalBus, StoreSettings};
+use causeway_backend::{LocalBus, ObjectSettings, S3Settings, StoreSettings};
 use causeway_model::DeviceId;
 use causeway_model::event::{AnswerKind, DeviceEvent, Heard, ServiceReport};
 use causeway_model::settings::Span;
 use causeway_platform::Platform;
 use causeway_platform::clock::Clock;
 use causeway_platform::downlink::{CloseReason, DeviceLink, Downlink, Refused};
+use causeway_platform::file::{FileAccess, FileDoors};
 use causeway_platform::instance::AdminCredentials;
 use causeway_platform::secrets::Secrets;
 use causeway_platform::session::Attachment;
@@ -88,6 +89,10 @@ impl Rig {
     pub(crate) async fn with(settings: ApiSettings, clock_movable: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = causeway_backend::open(&StoreSettings::default(), folder.path()).await.expect("a store");
+        let (local, s3) = (ObjectSettings::default(), S3Settings::default());
+        let objects = causeway_backend::open_objects(&local, &s3, folder.path()).await.expect("a folder for objects");
+        let doors = FileDoors { https: "127.0.0.1:8943".parse().ok(), http: None };
+        let files = FileAccess { objects, doors };
         let mut platform_settings = PlatformSettings::default();
         platform_settings.command.timeout = Span::millis(300);
         let platform = Platform::open(
@@ -96,6 +101,7 @@ impl Rig {
             Arc::new(LocalBus::default()),
             Secrets::new(&[7; 32]),
             Arc::new(Clock::default()),
+            files,
         )
         .await
         .expect("a platform");

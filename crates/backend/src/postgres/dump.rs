@@ -46,6 +46,10 @@ const TABLES: &[&str] = &[
     "iam_member",
     "iam_policy",
     "iam_grant",
+    "file",
+    "object_garbage",
+    "ota_module",
+    "ota_package",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

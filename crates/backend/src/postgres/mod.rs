@@ -28,6 +28,7 @@ mod commit;
 mod connection;
 mod device;
 mod dump;
+mod file;
 mod history;
 mod iam;
 mod instance;

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/device_policy.sql"),
     include_str!("migrations/amqp_queue.sql"),
     include_str!("migrations/users.sql"),
+    include_str!("migrations/files.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/device_policy.sql"),
     include_str!("migrations/amqp_queue.sql"),
     include_str!("migrations/users.sql"),
+    include_str!("migrations/files.sql"),
 ];
 
 /// The schema version of the file; 0 for an empty one.

@@ -42,6 +42,7 @@ mod checkpoint;
 mod connection;
 mod device;
 mod error;
+mod file;
 mod fold;
 mod history;
 mod iam;

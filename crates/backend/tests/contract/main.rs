@@ -11,6 +11,7 @@ mod cluster;
 mod device;
 mod device_bulk;
 mod device_list;
+mod file;
 mod fixture;
 mod foreign_text;
 mod history;
@@ -189,6 +190,15 @@ contract! {
     schema {
         data_of_version_1_loads,
         a_newer_schema_is_refused,
+    }
+    file {
+        a_file_is_kept_whole,
+        owners_must_be_there,
+        lists_are_filtered_and_paged,
+        a_device_finds_what_is_for_it,
+        limits_count_for_each_owner,
+        what_is_due_is_found,
+        whatever_goes_leaves_its_key,
     }
     foreign_text {
         nul_is_kept_or_refused,

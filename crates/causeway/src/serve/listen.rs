@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use causeway_platform::Platform;
+use causeway_platform::file::FileDoors;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,7 @@ pub(crate) async fn bind_all(settings: &ListenSettings) -> anyhow::Result<Listen
         ("ws", &settings.ws),
         ("wss", &settings.wss),
         ("device_https", &settings.device_https),
+        ("device_files", &settings.device_files),
         ("https", &settings.https),
         ("http", &settings.http),
     ];
@@ -81,6 +83,15 @@ impl Listeners {
         addresses
     }
 
+    /// Where files are served.
+    pub(crate) fn file_doors(&self) -> FileDoors {
+        let bound = |door| {
+            let listener = self.0.iter().find(|(name, _)| *name == door).map(|(_, listener)| listener);
+            listener.and_then(|l| l.local_addr().ok())
+        };
+        FileDoors { https: bound("device_https"), http: bound("device_files") }
+    }
+
     /// Opens every door; each becomes a part that ends after `stop`.
     pub(crate) fn spawn(self, parts: &mut JoinSet<&'static str>, doors: &Doors, stop: &CancellationToken) {
         for (door, listener) in self.0 {
@@ -105,6 +116,13 @@ impl Listeners {
                     let settings = doors.device_http.clone();
                     parts.spawn(async move {
                         causeway_door_http::serve(platform, settings, listener, tls, stop).await;
+                        door
+                    });
+                }
+                "device_files" => {
+                    let settings = doors.device_http.clone();
+                    parts.spawn(async move {
+                        causeway_door_http::serve_files(platform, settings, listener, stop).await;
                         door
                     });
                 }

@@ -15,6 +15,7 @@ use anyhow::Context as _;
 use causeway_platform::Platform;
 use causeway_platform::clock::Clock;
 use causeway_platform::downlink::CloseReason;
+use causeway_platform::file::FileAccess;
 use causeway_platform::secrets::Secrets;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -74,7 +75,12 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         .context("the store cannot be opened (key store.url)")?;
     let clock = Arc::new(Clock::default());
     let bus = Arc::new(causeway_backend::LocalBus::default());
-    let platform = Platform::open(config.platform.clone(), store, bus, Secrets::new(&instance_key), clock)
+    let objects = causeway_backend::open_objects(&config.objects, &config.s3, &args.data)
+        .await
+        .map_err(|e| anyhow::anyhow!("{}", e.detail().unwrap_or(e.message())))
+        .context("the object store cannot be opened (key objects.url)")?;
+    let files = FileAccess { objects, doors: listeners.file_doors() };
+    let platform = Platform::open(config.platform.clone(), store, bus, Secrets::new(&instance_key), clock, files)
         .await
         .map_err(|e| anyhow::anyhow!("{e:?}"))
         .context("the platform cannot be opened")?;
@@ -116,6 +122,13 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         async move {
             platform.keep_time(stop).await;
             "timekeeping"
+        }
+    });
+    parts.spawn({
+        let (platform, stop) = (platform.clone(), stop_rest.clone());
+        async move {
+            platform.keep_files(stop).await;
+            "files"
         }
     });
 

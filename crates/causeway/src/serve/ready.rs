@@ -87,6 +87,7 @@ impl Ready {
             ("ws", "devices, MQTT over WebSocket"),
             ("wss", "devices, the same over TLS"),
             ("device_https", "devices, HTTPS"),
+            ("device_files", "devices, files over HTTP"),
             ("https", "applications, REST over TLS"),
             ("http", "applications, REST"),
         ];

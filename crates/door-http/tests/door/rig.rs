@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_backend::{LocalBus, StoreSettings};
+use causeway_backend::{LocalBus, ObjectSettings, S3Settings, StoreSettings};
 use causeway_door_http::{HttpDoorSettings, serve};
 use causeway_model::product::Strictness;
 use causeway_model::registry::Device;
@@ -12,6 +12,7 @@ use causeway_model::{AppId, DeviceId, NodeId, ProductId, Spaces};
 use causeway_platform::Platform;
 use causeway_platform::clock::Clock;
 use causeway_platform::device::{NewDevice, NewDeviceAuth};
+use causeway_platform::file::{FileAccess, FileDoors};
 use causeway_platform::product::NewProduct;
 use causeway_platform::secrets::Secrets;
 use causeway_platform::settings::PlatformSettings;
@@ -49,12 +50,16 @@ impl Rig {
     pub(crate) async fn new(settings: HttpDoorSettings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = causeway_backend::open(&StoreSettings::default(), folder.path()).await.expect("a store");
+        let (local, s3) = (ObjectSettings::default(), S3Settings::default());
+        let objects = causeway_backend::open_objects(&local, &s3, folder.path()).await.expect("a folder for objects");
+        let doors = FileDoors { https: "127.0.0.1:8943".parse().ok(), http: None };
+        let files = FileAccess { objects, doors };
         let mut platform_settings = PlatformSettings::default();
         platform_settings.model.strictness = Strictness::Off;
         let secrets = Secrets::new(&[7; 32]);
         let clock = Arc::new(Clock::default());
         let bus = Arc::new(LocalBus::default());
-        let platform = Platform::open(platform_settings, store, bus, secrets, clock).await.expect("a platform");
+        let platform = Platform::open(platform_settings, store, bus, secrets, clock, files).await.expect("a platform");
 
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
         let authority = made.cert.der().clone();

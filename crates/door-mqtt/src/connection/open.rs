@@ -7,6 +7,7 @@ use std::time::Duration;
 use causeway_model::registry::Device;
 use causeway_model::{DeviceNo, Timestamp};
 use causeway_platform::device::{AuthFailure, Credentials};
+use causeway_platform::downlink::LinkPlace;
 use causeway_platform::session::StoredSession;
 use causeway_wire::mqtt::{self, Connack, Connect, ConnectError, PacketId, Properties, Property, Version};
 use tokio::io::AsyncReadExt as _;
@@ -62,7 +63,8 @@ pub(crate) async fn open(
             return None;
         }
     };
-    let link = Arc::new(Link::new(device.no, listener, door.settings.mailbox as usize));
+    let place = LinkPlace { local_ip: stream.local_ip(), is_encrypted: stream.is_encrypted() };
+    let link = Arc::new(Link::new(device.no, listener, door.settings.mailbox as usize).at(place));
     let opening = Opening { door: &door, connect: &connect, device, client, link, stop };
     match opening.settle(stream, tail).await {
         Ok(connection) => Some(connection),

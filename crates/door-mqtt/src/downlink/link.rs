@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use causeway_model::DeviceNo;
-use causeway_platform::downlink::{CloseReason, DeviceLink, Downlink, Refused};
+use causeway_platform::downlink::{CloseReason, DeviceLink, Downlink, LinkPlace, Refused};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -16,6 +16,7 @@ pub(crate) struct Link {
     pub(crate) device: DeviceNo,
     /// Number of the listening address it came through.
     pub(crate) listener: u32,
+    place: LinkPlace,
     capacity: usize,
     mail: Mutex<Mail>,
     /// Something changed since the task looked last.
@@ -36,12 +37,18 @@ impl Link {
         Self {
             device,
             listener,
+            place: LinkPlace::default(),
             capacity,
             mail: Mutex::default(),
             changed: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             ended: Notify::new(),
         }
+    }
+
+    /// The same, ending at `place`.
+    pub(crate) fn at(self, place: LinkPlace) -> Self {
+        Self { place, ..self }
     }
 
     /// Wakes the task whenever mail comes. True when something came since the last call.
@@ -120,6 +127,10 @@ impl DeviceLink for Link {
     fn close(&self, reason: CloseReason) {
         self.mail.lock().close.get_or_insert(reason);
         self.wake();
+    }
+
+    fn place(&self) -> LinkPlace {
+        self.place
     }
 }
 

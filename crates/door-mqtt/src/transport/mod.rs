@@ -3,6 +3,7 @@
 mod websocket;
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -28,6 +29,17 @@ impl Stream {
     /// Whether nobody on the way can read along.
     pub(crate) fn is_encrypted(&self) -> bool {
         matches!(self, Self::Tls(_) | Self::Wss(_))
+    }
+
+    /// This machine's address, as the device reached it.
+    pub(crate) fn local_ip(&self) -> Option<IpAddr> {
+        let socket = match self {
+            Self::Tcp(socket) => socket,
+            Self::Tls(tls) => tls.get_ref().0,
+            Self::Ws(websocket) => websocket.get_ref(),
+            Self::Wss(websocket) => websocket.get_ref().get_ref().0,
+        };
+        socket.local_addr().ok().map(|a| a.ip())
     }
 }
 

@@ -46,6 +46,13 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(WebSocket { socket, rest: Bytes::new() })
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    /// What carries it.
+    pub(crate) fn get_ref(&self) -> &S {
+        self.socket.get_ref()
+    }
+}
+
 /// Judges the opening request.
 struct Opening;
 
