@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::audit::SharedNote;
 use crate::bounded::{Flag, Int, Rule};
 use crate::decode;
 use crate::multipart::{FilePart, Form};
@@ -72,6 +73,8 @@ pub(crate) struct Call {
     pub(crate) caller: Option<Caller>,
     /// The address that the request came from, where it is known.
     pub(crate) from: Option<IpAddr>,
+    /// What the audit log is to know besides; see [`concerns`](Self::concerns).
+    pub(crate) note: SharedNote,
     /// In which spaces the caller may do what the operation does.
     pub(crate) allowed: Spaces,
     /// Decoded parameters of the path.
@@ -372,6 +375,14 @@ impl Reply {
     /// 200 with any body.
     pub(crate) fn of_type(content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self { status: StatusCode::OK, content_type: Some(content_type), body: body.into(), header: None }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// Adds a header.

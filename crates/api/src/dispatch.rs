@@ -1,6 +1,7 @@
 //! The way of every request: find the operation, know the caller, read the body, call the handler, write the answer.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,14 @@ use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
 use causeway_model::{Code, Error, Kind, Result, Spaces};
+use causeway_platform::Platform;
 use causeway_platform::secrets::random_hex;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::audit::{self, Draft};
 use crate::auth::Claim;
 use crate::call::{Call, Query, Reply};
 use crate::error;
@@ -136,7 +139,15 @@ async fn serve(
         return trace.finish(&head, Ok(no_such_method(group)));
     };
     trace.operation = operation.id;
-    let outcome = serve_operation(state, operation, params, &head, body).await;
+    let mut draft = audit::is_recorded(operation).then(|| {
+        let peer = head.extensions.get::<Peer>().copied();
+        Draft::new(operation, state.platform().clock.now(), &trace.request_id, peer)
+    });
+    let outcome = serve_operation(state.clone(), operation, params, &head, body, &mut draft).await;
+    if let Some(draft) = draft {
+        // It was refused before it began.
+        draft.leave(state.platform(), &outcome).await;
+    }
     trace.finish(&head, outcome.map(Reply::into_response))
 }
 
@@ -157,6 +168,7 @@ async fn serve_operation(
     params: std::result::Result<RawPathParams, RawPathParamsRejection>,
     head: &Parts,
     body: Body,
+    draft: &mut Option<Draft>,
 ) -> Result<Reply> {
     let claim = if operation.needs_caller() {
         match Claim::read(state.platform(), head).await {
@@ -169,6 +181,9 @@ async fn serve_operation(
     } else {
         None
     };
+    if let (Some(draft), Some(claim)) = (draft.as_mut(), &claim) {
+        draft.claims(claim.credential());
+    }
     let limit = match claim {
         Some(_) if operation.built.is_some_and(|b| b.file.is_some()) => state.settings().max_upload.0,
         Some(_) => state.settings().max_body.0,
@@ -178,6 +193,9 @@ async fn serve_operation(
     let caller = match claim {
         Some(claim) => {
             let caller = claim.verify(head, &body)?;
+            if let Some(draft) = draft.as_mut() {
+                draft.called_by(&caller);
+            }
             check_tenant(&state, head)?;
             Some(caller)
         }
@@ -188,6 +206,9 @@ async fn serve_operation(
         .iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect::<Vec<_>>();
+    if let Some(draft) = draft.as_mut() {
+        draft.goes_to(&path);
+    }
     if operation.base == Base::Project {
         check_project(&state, path.iter().find(|(n, _)| n == "project_id").map(|(_, v)| v.as_str()))?;
     }
@@ -218,27 +239,40 @@ async fn serve_operation(
         None => Spaces::All,
     };
     let from = head.extensions.get::<Peer>().map(|p| p.0);
-    let call = Call { state, operation, caller, from, allowed, path, query, body, form };
+    let note = draft.as_ref().map(|d| d.note().clone()).unwrap_or_default();
+    if let Some(draft) = draft.as_mut() {
+        draft.locate(state.platform()).await?;
+    }
+    let platform = state.platform().clone();
+    let call = Call { state, operation, caller, from, note, allowed, path, query, body, form };
     let work = async move {
         let _room = room;
         call.check_path().await?;
         (built.handler)(call).await
     };
-    finish(operation, work, limit).await
+    finish(operation, work, limit, draft.take().map(|draft| (platform, draft))).await
 }
 
-/// Carries the work out to its end even when the client goes away: a change that is stored must also be announced.
+/// Carries the work out to its end even when the client goes away: a change that is stored must also be announced, and
+/// stand in the audit log.
 async fn finish(
     operation: &'static Operation,
     work: impl Future<Output = Result<Reply>> + Send + 'static,
     limit: Duration,
+    draft: Option<(Arc<Platform>, Draft)>,
 ) -> Result<Reply> {
-    let task = tokio::spawn(tokio::time::timeout(limit, work));
-    match task.await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(Error::unavailable(format!("{} took longer than {limit:?}", operation.id))),
-        Err(fault) => Err(Error::internal(format!("{} failed: {fault}", operation.id))),
-    }
+    let task = tokio::spawn(async move {
+        let outcome = match AssertUnwindSafe(tokio::time::timeout(limit, work)).catch_unwind().await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Error::unavailable(format!("{} took longer than {limit:?}", operation.id))),
+            Err(_) => Err(Error::internal(format!("{} panicked", operation.id))),
+        };
+        if let Some((platform, draft)) = draft {
+            draft.leave(&platform, &outcome).await;
+        }
+        outcome
+    });
+    task.await.unwrap_or_else(|fault| Err(Error::internal(format!("{} failed: {fault}", operation.id))))
 }
 
 /// Calls that wait for a device must be able to wait as long as they may.
@@ -363,7 +397,7 @@ mod tests {
 
     async fn outcome(work: impl Future<Output = Result<Reply>> + Send + 'static) -> Option<Code> {
         let operation = operations::all().next().expect("there are operations");
-        finish(operation, work, Duration::from_millis(20)).await.err().map(|e| e.code())
+        finish(operation, work, Duration::from_millis(20), None).await.err().map(|e| e.code())
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! knows no device wire and no SQL. Start reading at [`router`] and `v5::operations`: one table holds every operation,
 //! and routes, metrics and the document are made from it.
 
+mod audit;
 mod auth;
 mod bounded;
 mod call;

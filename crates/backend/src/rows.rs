@@ -4,6 +4,7 @@
 //! A word that cannot be read back means that the data was changed by hand or by a newer program: an internal error.
 
 use causeway_model::file::{FileSource, FileState, ObjectKey, TransferResult};
+use causeway_model::audit::AuditLevel;
 use causeway_model::message::{Encoding, MessageStatus, MessageTopic, PayloadFormat};
 use causeway_model::policy::{Statement, TargetKind};
 use causeway_model::product::ServiceCapability;
@@ -150,6 +151,11 @@ pub(crate) fn payload_format(word: &str) -> Result<PayloadFormat> {
         "raw" => Ok(PayloadFormat::Raw),
         _ => Err(unreadable("a form of payload", word)),
     }
+}
+
+/// Reads [`AuditLevel::as_str`] back.
+pub(crate) fn audit_level(word: &str) -> Result<AuditLevel> {
+    AuditLevel::parse(word).ok_or_else(|| unreadable("a level", word))
 }
 
 /// What the policy that a space is born with says.

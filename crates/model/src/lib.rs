@@ -4,6 +4,7 @@
 //! This crate does no I/O, knows no async runtime, no wire format and no storage. Every other crate speaks its types.
 //! Start reading at [`event`] (what a device can say) and [`product`] (what a product allows it to say).
 
+pub mod audit;
 pub mod error;
 pub mod event;
 pub mod file;

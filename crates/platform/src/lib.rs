@@ -5,6 +5,7 @@
 //! nothing of SQL. Start reading at `uplink` for the way in and `session` for the way out.
 
 pub mod app;
+pub mod audit;
 pub mod bus;
 pub mod clock;
 pub mod command;
@@ -32,6 +33,7 @@ pub use platform::Platform;
 /// Everything the platform asks of its store. One object serves one instance.
 pub trait Store:
     app::AppStore
+    + audit::AuditStore
     + device::DeviceStore
     + file::FileStore
     + history::HistoryStore
@@ -50,6 +52,7 @@ pub trait Store:
 
 impl<T> Store for T where
     T: app::AppStore
+        + audit::AuditStore
         + device::DeviceStore
         + file::FileStore
         + history::HistoryStore

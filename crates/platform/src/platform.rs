@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::Store;
+use crate::audit::AuditLog;
 use crate::bus::{Bus, BusEar, Changed};
 use crate::clock::Clock;
 use crate::device::KnownTokens;
@@ -33,6 +34,10 @@ pub(crate) struct LogGate(Mutex<(Instant, u32)>);
 
 impl LogGate {
     const PER_SECOND: u32 = 20;
+
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new((Instant::now(), 0)))
+    }
 
     pub(crate) fn allow(&self) -> bool {
         let mut state = self.0.lock();
@@ -78,6 +83,7 @@ pub struct Platform {
     pub(crate) password_checks: Semaphore,
     pub(crate) decoy_hash: String,
     pub(crate) mismatch_log: LogGate,
+    pub(crate) audit_log: AuditLog,
     pub(crate) reports: metrics::Counter,
 }
 
@@ -99,6 +105,7 @@ impl Platform {
         let files = Files::new(files, &secrets);
         let platform = Arc::new_cyclic(|itself| Self {
             itself: itself.clone(),
+            audit_log: AuditLog::start(store.clone(), settings.audit.queue),
             products: ProductCache::new(settings.model.strictness),
             settings,
             clock,
@@ -122,7 +129,7 @@ impl Platform {
             token_key,
             password_checks: Semaphore::new(1),
             decoy_hash: DECOY_HASH.to_owned(),
-            mismatch_log: LogGate(Mutex::new((Instant::now(), 0))),
+            mismatch_log: LogGate::new(),
             reports: metrics::counter!("causeway_property_reports_total"),
         });
         bus.join(platform.clone());
@@ -153,7 +160,7 @@ impl Platform {
             outcome = outcome.and(self.remove_overdue_devices().await);
             if self.clock.now().0 - trimmed.0 > TRIM_EVERY_MS {
                 trimmed = self.clock.now();
-                outcome = outcome.and(self.trim_history().await);
+                outcome = outcome.and(self.trim_history().await).and(self.trim_audit().await);
             }
             if let Err(error) = outcome {
                 tracing::warn!(?error, "work that is due is tried again in a second");

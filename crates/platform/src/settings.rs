@@ -159,6 +159,18 @@ settings! {
     }
 }
 
+settings! {
+    /// The audit log.
+    pub struct AuditSettings in "audit" {
+        /// Records older than this are dropped; `0ms` keeps everything.
+        retention: Span = Span::secs(180 * 86_400),
+        /// Longest time that one query may span (002 §6.4).
+        max_range: Span = Span::secs(7 * 86_400),
+        /// Records that wait for the store at most; beyond them calls wait.
+        queue: u32 = 10_000,
+    }
+}
+
 /// The platform's settings, part by part.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformSettings {
@@ -182,4 +194,6 @@ pub struct PlatformSettings {
     pub ota: OtaSettings,
     /// See [`IamSettings`].
     pub iam: IamSettings,
+    /// See [`AuditSettings`].
+    pub audit: AuditSettings,
 }

@@ -61,6 +61,14 @@ impl Claim {
         }
     }
 
+    /// What the caller shows: an access key, or a token, which is not told.
+    pub(crate) fn credential(&self) -> &str {
+        match self {
+            Self::Known(_) => "token",
+            Self::Signed(claim) => claim.signature.access_key(),
+        }
+    }
+
     /// Completes the check with the body and tells who calls.
     ///
     /// # Errors

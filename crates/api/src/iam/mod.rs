@@ -221,7 +221,9 @@ async fn create_token(call: Call) -> Result<Reply> {
     let for_domain = scope.as_ref().is_some_and(|s| s.project.is_none() && s.domain.is_some());
     let project_id = scope.and_then(|s| s.project).and_then(|p| p.id);
     let user = identity.password.user;
+    call.signs_in(None, user.name.as_str());
     let issued = call.platform().sign_in(user.name.as_str(), user.password.as_str(), call.from).await?;
+    call.signs_in(Some(&issued.user.id), &issued.user.name);
     // Only after the password, so that strangers cannot try project ids.
     if project_id.is_some_and(|id| id != own_project) {
         return Err(Error::new(Code::Unauthenticated, "The project in 'auth.scope' is not the user's."));

@@ -3,6 +3,7 @@
 
 mod answer;
 mod apps;
+mod audit;
 mod commands;
 mod device_body;
 mod devices;

@@ -2,8 +2,8 @@
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
 use super::{
-    apps, commands, devices, history, messages, model_files, policies, products, properties, push, queues, shadow,
-    topics,
+    apps, audit, commands, devices, history, messages, model_files, policies, products, properties, push, queues,
+    shadow, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
@@ -280,6 +280,7 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
     built("set_push", Put, "/apps/{app_id}/push", "iotda:app:modify", OWN, &push::SET),
     built("show_push", Get, "/apps/{app_id}/push", "iotda:app:query", OWN, &push::SHOW),
     built("delete_push", Delete, "/apps/{app_id}/push", "iotda:app:modify", OWN, &push::DELETE),
+    built("list_audit_logs", Get, "/audit-logs", "iotda:auditLogs:queryList", OWN, &audit::LIST),
     built("show_device_history", Get, "/devices/{device_id}/history", "iotda:devices:query", OWN, &history::SHOW),
 ];
 

@@ -292,7 +292,8 @@ pub(super) static DELETE: Built =
         .errors(&[Code::PolicyNotFound]);
 
 async fn delete(call: Call) -> Result<Reply> {
-    call.platform().delete_policy(&call.allowed, call.path("policy_id")).await?;
+    let policy = call.platform().delete_policy(&call.allowed, call.path("policy_id")).await?;
+    call.concerns(&policy.app_id);
     Ok(Reply::empty())
 }
 
@@ -321,6 +322,7 @@ async fn bind(call: Call, binds: bool) -> Result<Reply> {
     } else {
         call.platform().unbind_policy(spaces, id, kind, ids).await?
     };
+    call.concerns(&policy.app_id);
     let failure = |(target_id, error): (String, Error)| BindFailure {
         target_id,
         error_code: error.code().as_str(),

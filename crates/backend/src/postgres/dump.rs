@@ -50,6 +50,7 @@ const TABLES: &[&str] = &[
     "object_garbage",
     "ota_module",
     "ota_package",
+    "audit_log",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

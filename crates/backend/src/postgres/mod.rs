@@ -24,6 +24,7 @@ use crate::StoreSettings;
 
 mod amqp_queue;
 mod app;
+mod audit;
 mod commit;
 mod connection;
 mod device;

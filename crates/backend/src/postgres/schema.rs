@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/amqp_queue.sql"),
     include_str!("migrations/users.sql"),
     include_str!("migrations/files.sql"),
+    include_str!("migrations/audit_log.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -36,6 +36,7 @@ use crate::StoreSettings;
 mod alive;
 mod amqp_queue;
 mod app;
+mod audit;
 mod backup;
 mod block;
 mod checkpoint;

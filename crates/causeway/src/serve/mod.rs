@@ -166,6 +166,8 @@ impl Running {
         self.stop_rest.cancel();
         let drained =
             tokio::time::timeout(DRAIN - CLOSING, async { while self.parts.join_next().await.is_some() {} }).await;
+        // Calls that were under way have left their records by now.
+        let _ = tokio::time::timeout(CLOSING, self.platform.flush_audit()).await;
         self.platform.store.close().await;
         if drained.is_err() {
             tracing::warn!("some connections did not end in time and were cut");
