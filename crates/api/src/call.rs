@@ -273,21 +273,6 @@ impl Call {
         self.raw_query(name)
     }
 
-    /// Refuses callers who may not use the whole instance: what the operation concerns belongs to no space.
-    ///
-    /// # Errors
-    /// [`Code::NotPermitted`].
-    pub(crate) fn check_whole_instance(&self) -> Result<()> {
-        if self.allowed == Spaces::All {
-            return Ok(());
-        }
-        Err(Error::new(
-            Code::NotPermitted,
-            "Operation not allowed. The user does not have the permission: this belongs to the whole instance, and the user \
-             is restricted to resource spaces.",
-        ))
-    }
-
     /// Which page is asked for (`iotda-v5-api.md` §1.4).
     ///
     /// # Errors

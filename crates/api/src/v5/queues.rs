@@ -92,7 +92,7 @@ pub(super) static ADD: Built = Built::new("Creates an AMQP queue.", json::<Queue
     .errors(&[Code::NotPermitted, Code::QueueExists, Code::TooManyQueues]);
 
 async fn add(call: Call) -> Result<Reply> {
-    call.check_whole_instance()?;
+    call.require_everywhere().await?;
     let new: AddQueue = call.body()?;
     Reply::created(&QueueReply::from(call.platform().create_queue(new.queue_name.as_str()).await?))
 }
@@ -105,7 +105,7 @@ pub(super) static LIST: Built = Built::new("Lists AMQP queues.", json::<Queues>(
     .errors(&[Code::NotPermitted]);
 
 async fn list(call: Call) -> Result<Reply> {
-    call.check_whole_instance()?;
+    call.require_everywhere().await?;
     let name = call.query::<NameFilter>("queue_name")?;
     let found = call.platform().list_queues(name.as_ref().map(Text::as_str), call.page()?).await?;
     let page = Page::of(&found);
@@ -116,7 +116,7 @@ pub(super) static SHOW: Built = Built::new("Shows an AMQP queue.", json::<QueueR
     .errors(&[Code::NotPermitted, Code::QueueNotFound]);
 
 async fn show(call: Call) -> Result<Reply> {
-    call.check_whole_instance()?;
+    call.require_everywhere().await?;
     Reply::ok(&QueueReply::from(call.platform().queue(call.path("queue_id")).await?))
 }
 
@@ -124,7 +124,7 @@ pub(super) static DELETE: Built = Built::new("Deletes an AMQP queue.", Success::
     .errors(&[Code::NotPermitted, Code::QueueNotFound]);
 
 async fn delete(call: Call) -> Result<Reply> {
-    call.check_whole_instance()?;
+    call.require_everywhere().await?;
     call.platform().delete_queue(call.path("queue_id")).await?;
     Ok(Reply::empty())
 }
@@ -138,7 +138,7 @@ pub(super) static ACCESS_CODE: Built = Built::new(
 .errors(&[Code::NotPermitted]);
 
 async fn access_code(call: Call) -> Result<Reply> {
-    call.check_whole_instance()?;
+    call.require_everywhere().await?;
     let asked: Option<CreateAccessCode> = if call.body.is_empty() { None } else { Some(call.body()?) };
     let kind = match asked.and_then(|a| a.r#type).map(|t| t.as_str()) {
         Some("MQTT") => AccessCodeKind::Mqtt,
