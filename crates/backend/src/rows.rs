@@ -3,8 +3,8 @@
 //!
 //! A word that cannot be read back means that the data was changed by hand or by a newer program: an internal error.
 
-use causeway_model::file::{FileSource, FileState, ObjectKey, TransferResult};
 use causeway_model::audit::AuditLevel;
+use causeway_model::file::{FileSource, FileState, ObjectKey, TransferResult};
 use causeway_model::message::{Encoding, MessageStatus, MessageTopic, PayloadFormat};
 use causeway_model::policy::{Statement, TargetKind};
 use causeway_model::product::ServiceCapability;
