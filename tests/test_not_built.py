@@ -18,6 +18,10 @@ BUILT = {
     "delete_device_shadow", "show_device_shadow", "update_device_shadow_desired_data",
     "create_message", "list_device_messages", "delete_device_message", "show_device_message",
     "create_command", "list_properties", "update_properties",
+    "search_devices", "list_device_groups_by_device",
+    "add_device_group", "list_device_groups", "delete_device_group", "show_device_group", "update_device_group",
+    "create_or_delete_device_in_group", "show_devices_in_group",
+    "list_resources_by_tags", "tag_device", "untag_device",
 }
 
 OPERATIONS = sorted(name.removeprefix("_").removesuffix("_http_info")

@@ -9,12 +9,13 @@ use anyhow::{Context as _, bail};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("causeway-model", &[]),
     ("causeway-wire", &["causeway-model"]),
-    ("causeway-platform", &["causeway-model"]),
+    ("causeway-rules", &["causeway-model"]),
+    ("causeway-platform", &["causeway-model", "causeway-rules"]),
     ("causeway-backend", &["causeway-model", "causeway-platform"]),
     ("causeway-door-mqtt", &["causeway-model", "causeway-platform", "causeway-wire"]),
     ("causeway-door-http", &["causeway-model", "causeway-platform", "causeway-wire"]),
     ("causeway-product-files", &["causeway-model"]),
-    ("causeway-api", &["causeway-model", "causeway-platform", "causeway-product-files"]),
+    ("causeway-api", &["causeway-model", "causeway-platform", "causeway-product-files", "causeway-rules"]),
     ("causeway-delivery", &["causeway-model", "causeway-platform", "causeway-wire"]),
     (
         "causeway",
@@ -35,6 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// SQL drivers may be named by the store only; sockets and HTTP never by the core.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("rusqlite", &["causeway-backend"]),
+    ("sqlparser", &["causeway-rules"]),
     ("tokio-postgres", &["causeway-backend"]),
     ("deadpool-postgres", &["causeway-backend"]),
     ("axum", &["causeway-api", "causeway-door-http"]),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use causeway_model::{AppId, DeviceId, NodeId, ProductId};
+use causeway_model::{AppId, DeviceId, GroupId, NodeId, ProductId};
 use serde::de::{Deserializer, Visitor};
 use serde_json::{Value, json};
 
@@ -24,6 +24,9 @@ pub(crate) enum Ident {}
 
 /// The sheet's set T. Blanks are let through because the vendor's own samples hold them.
 pub(crate) enum Name {}
+
+/// Letters, digits and `_.-`, the sheet's set G: keys and values of tags.
+pub(crate) enum TagText {}
 
 /// Any text without control characters and angle brackets: what people write as a description. The vendor lists the
 /// set T "and the like" for these; a sentence has more punctuation than that.
@@ -49,6 +52,14 @@ impl Charset for Name {
     const CLASS: &'static str = "[^\\x00-\\x1f\"$*+/:;<=>\\[\\\\\\]^`{|}~]";
     fn allows(c: char) -> bool {
         c.is_alphanumeric() || "_?'#().,&%@!- ".contains(c)
+    }
+}
+
+impl Charset for TagText {
+    const WORDS: &'static str = " of letters, digits and _.-";
+    const CLASS: &'static str = "[^\\x00-,/:-@\\[-^`{-\\x7f]";
+    fn allows(c: char) -> bool {
+        c.is_alphanumeric() || "_.-".contains(c)
     }
 }
 
@@ -182,7 +193,7 @@ macro_rules! id_rules {
     )*};
 }
 
-id_rules!(AppId, DeviceId, NodeId, ProductId);
+id_rules!(AppId, DeviceId, GroupId, NodeId, ProductId);
 
 /// A fingerprint of a certificate: SHA-1 or SHA-256 in hexadecimal digits.
 pub(crate) struct Fingerprint(String);

@@ -106,6 +106,21 @@ impl Serialize for Millis {
     }
 }
 
+/// An answer that says nothing but that it was done: `{}`.
+pub(crate) struct Nothing;
+
+impl Serialize for Nothing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde::ser::SerializeMap::end(serializer.serialize_map(Some(0))?)
+    }
+}
+
+impl Shape for Nothing {
+    fn schema(_: &mut Definitions) -> Value {
+        json!({ "type": "object" })
+    }
+}
+
 /// One field of an object schema.
 pub(crate) fn field(schema: Value, text: &str) -> Value {
     let mut schema = schema;

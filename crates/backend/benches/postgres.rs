@@ -123,6 +123,7 @@ async fn populate(store: &PostgresStore, count: usize) -> Vec<DeviceNo> {
             activated_at: None,
             last_online_at: None,
             extension_info: None,
+            tags: Vec::new(),
         };
         numbers.push(store.insert_device(device, Vec::new()).await.expect("a device").no);
     }

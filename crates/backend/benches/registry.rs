@@ -95,6 +95,7 @@ fn device(product: &Product, n: usize, gateway: Option<DeviceId>) -> Device {
         activated_at: None,
         last_online_at: None,
         extension_info: None,
+        tags: Vec::new(),
     }
 }
 

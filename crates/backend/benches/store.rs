@@ -138,6 +138,7 @@ async fn populate(store: &SqliteStore, count: usize) -> Vec<DeviceNo> {
         activated_at: None,
         last_online_at: None,
         extension_info: None,
+        tags: Vec::new(),
     };
     let mut numbers = Vec::with_capacity(count);
     for chunk in (0..count).collect::<Vec<_>>().chunks(500) {

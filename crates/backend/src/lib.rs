@@ -16,11 +16,13 @@ use causeway_model::settings::{ByteSize, Span};
 use causeway_model::{Error, Result};
 use causeway_platform::Store;
 
+mod grouping;
 mod iam;
 mod local_bus;
 mod objects;
 pub mod postgres;
 mod rows;
+mod search;
 pub mod sqlite;
 
 pub use local_bus::LocalBus;

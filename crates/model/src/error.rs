@@ -225,6 +225,32 @@ codes! {
     OtaPackageExists = "IOTDA.018111", Conflict;
     /// The object that an OTA package names is not there.
     OtaObjectNotFound = "IOTDA.018112", Invalid;
+    /// No such group.
+    GroupNotFound = "IOTDA.015000", NotFound;
+    /// A group with this name exists in the resource space.
+    GroupExists = "IOTDA.015001", Conflict;
+    /// A field of a group breaks its rule, or the group above is none that can have others below it.
+    InvalidGroup = "IOTDA.015002", Invalid;
+    /// The number of groups has reached its limit.
+    TooManyGroups = "IOTDA.015003", Forbidden;
+    /// The group would be on a level below the last one.
+    GroupTooDeep = "IOTDA.015004", Forbidden;
+    /// The group still has devices in it or groups below it.
+    GroupInUse = "IOTDA.015005", Forbidden;
+    /// The group has as many devices as it may have.
+    GroupFull = "IOTDA.015006", Forbidden;
+    /// The device is in as many groups as it may be.
+    TooManyGroupsOfDevice = "IOTDA.015007", Forbidden;
+    /// The devices of a dynamic group follow its rule; none is put in or taken out.
+    DynamicGroup = "IOTDA.015008", Forbidden;
+    /// The device is not in the group.
+    NotInGroup = "IOTDA.015009", Invalid;
+    /// The device has as many tags as it may have.
+    TooManyTags = "IOTDA.015100", Forbidden;
+    /// The device has no tag with this key.
+    TagNotFound = "IOTDA.015101", Invalid;
+    /// The search or rule cannot be read; the message names the place and the reason.
+    InvalidSearch = "IOTDA.015200", Invalid;
     /// The request rate of the caller has reached its limit.
     RateLimited = "IOTDA.021101", Overloaded;
     /// The request rate of the tenant has reached its limit.

@@ -94,6 +94,10 @@ string_id!(
     NodeId, "node_id", 64
 );
 string_id!(
+    /// A group of devices; a UUID in lower case.
+    GroupId, "group_id", 36
+);
+string_id!(
     /// An instance of the platform: the outermost border between tenants' data.
     InstanceId, "instance_id", 36
 );

@@ -4,6 +4,7 @@ use crate::ids::{AppId, DeviceId, DeviceNo, NodeId, ProductId, RecordNo};
 use crate::product::ServiceCapability;
 use crate::spaces::Spaces;
 use crate::status::DeviceStatus;
+use crate::tag::Tag;
 use crate::time::Timestamp;
 
 /// A resource space (002 §8).
@@ -204,6 +205,8 @@ pub struct Device {
     pub last_online_at: Option<Timestamp>,
     /// The caller's own JSON, verbatim.
     pub extension_info: Option<String>,
+    /// Tags, by key.
+    pub tags: Vec<Tag>,
 }
 
 impl Device {

@@ -12,6 +12,7 @@ pub mod command;
 pub mod device;
 pub mod downlink;
 pub mod file;
+pub mod group;
 pub mod history;
 pub mod iam;
 pub mod instance;
@@ -22,10 +23,12 @@ pub mod policy;
 pub mod product;
 pub mod property;
 pub mod queue;
+pub mod search;
 pub mod secrets;
 pub mod session;
 pub mod settings;
 pub mod shadow;
+pub mod tag;
 pub mod uplink;
 
 pub use platform::Platform;
@@ -36,6 +39,7 @@ pub trait Store:
     + audit::AuditStore
     + device::DeviceStore
     + file::FileStore
+    + group::GroupStore
     + history::HistoryStore
     + iam::IamStore
     + instance::InstanceStore
@@ -44,8 +48,10 @@ pub trait Store:
     + policy::PolicyStore
     + product::ProductStore
     + queue::QueueStore
+    + search::SearchStore
     + session::SessionStore
     + shadow::ShadowStore
+    + tag::TagStore
     + uplink::UplinkStore
 {
 }
@@ -55,6 +61,7 @@ impl<T> Store for T where
         + audit::AuditStore
         + device::DeviceStore
         + file::FileStore
+        + group::GroupStore
         + history::HistoryStore
         + iam::IamStore
         + instance::InstanceStore
@@ -63,8 +70,10 @@ impl<T> Store for T where
         + policy::PolicyStore
         + product::ProductStore
         + queue::QueueStore
+        + search::SearchStore
         + session::SessionStore
         + shadow::ShadowStore
+        + tag::TagStore
         + uplink::UplinkStore
 {
 }

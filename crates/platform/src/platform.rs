@@ -18,12 +18,14 @@ use crate::clock::Clock;
 use crate::device::KnownTokens;
 use crate::downlink::{Answer, CloseReason, Delivered, Downlink, Refused};
 use crate::file::{FileAccess, Files};
+use crate::group::GroupRules;
 use crate::iam::{Standings, Throttle};
 use crate::instance::{Instance, bootstrap};
 use crate::message::MessageWaits;
 use crate::outbox::TargetsByApp;
 use crate::policy::PolicyTable;
 use crate::product::ProductCache;
+use crate::search::SearchRate;
 use crate::secrets::Secrets;
 use crate::session::{Departures, Directory, Waiters};
 use crate::settings::PlatformSettings;
@@ -68,6 +70,8 @@ pub struct Platform {
     /// Requests that wait for a device.
     pub waiters: Arc<Waiters>,
     pub(crate) products: ProductCache,
+    pub(crate) group_rules: GroupRules,
+    pub(crate) search_rate: SearchRate,
     pub(crate) children: Children,
     pub(crate) departures: Departures,
     pub(crate) device_tokens: KnownTokens,
@@ -117,6 +121,8 @@ impl Platform {
             bus: bus.clone(),
             waiters: Arc::default(),
             children: Children::default(),
+            group_rules: GroupRules::default(),
+            search_rate: SearchRate::default(),
             departures: Departures::default(),
             device_tokens: KnownTokens::default(),
             push_targets: ArcSwap::default(),
@@ -247,11 +253,12 @@ impl Platform {
         self.children.forget(id);
         self.device_tokens.forget(id);
         let Some(entry) = self.directory.get(id.as_str()) else { return Ok(()) };
+        let reading = entry.context.begin_reading_tags();
         match self.store.device(id).await? {
             None => entry.link.close(CloseReason::Deleted),
             Some(device) if device.no != entry.context.no => entry.link.close(CloseReason::Deleted),
             Some(device) if device.frozen => entry.link.close(CloseReason::Frozen),
-            Some(_) => {}
+            Some(device) => entry.context.set_tags(reading, &device.tags),
         }
         Ok(())
     }

@@ -28,6 +28,28 @@ settings! {
         max_target_policies: u32 = 5,
         /// Most AMQP queues of an instance (002 §4.6.3).
         max_amqp_queues: u32 = 100,
+        /// Most tags of a device.
+        max_device_tags: u32 = 10,
+        /// Most device groups of an instance.
+        max_groups: u32 = 1000,
+        /// Most levels of device groups.
+        max_group_depth: u32 = 5,
+        /// Most devices of a static group (002 §3.5).
+        max_group_devices: u32 = 20_000,
+        /// Most static groups that a device is put into (002 §3.5).
+        max_groups_of_device: u32 = 10,
+    }
+}
+
+settings! {
+    /// Searches for devices.
+    pub struct SearchSettings in "search" {
+        /// Most characters of a search or of a dynamic group's rule.
+        max_length: u32 = 400,
+        /// Most conditions of a search or of a dynamic group's rule.
+        max_conditions: u32 = 5,
+        /// Searches a second on each node; 0 for no limit. The vendor's cloud has 1.
+        rate: u32 = 0,
     }
 }
 
@@ -178,6 +200,8 @@ pub struct PlatformSettings {
     pub model: ModelSettings,
     /// See [`RegistrySettings`].
     pub registry: RegistrySettings,
+    /// See [`SearchSettings`].
+    pub search: SearchSettings,
     /// See [`DeviceSettings`].
     pub device: DeviceSettings,
     /// See [`CommandSettings`].

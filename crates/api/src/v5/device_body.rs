@@ -2,11 +2,10 @@
 
 use causeway_model::{AppId, DeviceId, NodeId, ProductId};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::bounded::{Fingerprint, Free, Id, Ident, Int, Name, Text, Word, words};
 use crate::call::Page;
-use crate::shape::{Compact, Definitions, Millis, Shape, body, reply};
+use crate::shape::{Compact, Millis, body, reply};
 
 words! {
     /// How a device proves who it is.
@@ -106,21 +105,19 @@ body! {
     }
 }
 
-/// A tag of a device. Tags cannot be bound yet, so there is none; lists of them are empty.
-pub(crate) enum Tag {}
-
-impl serde::Serialize for Tag {
-    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        match *self {}
+reply! {
+    /// A tag of a device.
+    pub(crate) struct Tag {
+        /// The key.
+        tag_key: String,
+        /// The value; empty when none was given.
+        tag_value: String,
     }
 }
 
-impl Shape for Tag {
-    fn schema(definitions: &mut Definitions) -> Value {
-        definitions.named("Tag", |_| {
-            let text = json!({ "type": "string" });
-            json!({ "type": "object", "properties": { "tag_key": text, "tag_value": text }, "required": ["tag_key"] })
-        })
+impl From<causeway_model::tag::Tag> for Tag {
+    fn from(tag: causeway_model::tag::Tag) -> Self {
+        Self { tag_key: tag.key, tag_value: tag.value }
     }
 }
 

@@ -93,7 +93,7 @@ fn device_reply(record: Record, shown: Shown) -> Result<Device> {
         create_time: Compact(record.created_at),
         connection_status_update_time: record.status_changed_at.map(Millis),
         active_time: record.activated_at.map(Millis),
-        tags: Vec::new(),
+        tags: record.tags.into_iter().map(Into::into).collect(),
         extension_info,
     })
 }
@@ -116,7 +116,7 @@ fn item_reply(record: Record) -> DeviceItem {
         product_id: record.product_id.to_string(),
         product_name: record.product_name,
         status,
-        tags: Vec::new(),
+        tags: record.tags.into_iter().map(Into::into).collect(),
     }
 }
 

@@ -2,8 +2,8 @@
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
 use super::{
-    apps, audit, commands, devices, history, messages, model_files, policies, products, properties, push, queues,
-    shadow, topics,
+    apps, audit, commands, devices, groups, history, messages, model_files, policies, products, properties, push,
+    queues, search, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
@@ -71,12 +71,12 @@ pub(crate) static VENDOR: &[Operation] = &[
     built("add_device", Post, "/devices", "iotda:devices:register", "Devices", &devices::ADD),
     built("list_devices", Get, "/devices", "iotda:devices:queryList", "Devices", &devices::LIST),
     built("delete_device", Delete, "/devices/{device_id}", "iotda:devices:delete", "Devices", &devices::DELETE),
-    later("search_devices", Post, "/search/query-devices", "iotda:devices:queryList", "Devices"),
+    built("search_devices", Post, "/search/query-devices", "iotda:devices:queryList", "Devices", &search::SEARCH),
     built("show_device", Get, "/devices/{device_id}", "iotda:devices:query", "Devices", &devices::SHOW),
     built("update_device", Put, "/devices/{device_id}", "iotda:devices:modify", "Devices", &devices::UPDATE),
     later("change_gateway", Post, "/devices/{device_id}/change-gateway", "iotda:devices:changeGateway", "Devices"),
     built("freeze_device", Post, "/devices/{device_id}/freeze", "iotda:devices:freeze", "Devices", &devices::FREEZE),
-    later("list_device_groups_by_device", Post, "/devices/{device_id}/list-device-group", "iotda:group:queryList", "Devices"),
+    built("list_device_groups_by_device", Post, "/devices/{device_id}/list-device-group", "iotda:group:queryList", "Devices", &groups::OF_DEVICE),
     built("reset_device_secret", Post, "/devices/{device_id}/action", "iotda:devices:resetSecret", "Devices", &devices::RESET_SECRET),
     later("reset_fingerprint", Post, "/devices/{device_id}/reset-fingerprint", "iotda:devices:resetFingerprint", "Devices"),
     built("unfreeze_device", Post, "/devices/{device_id}/unfreeze", "iotda:devices:unfreeze", "Devices", &devices::UNFREEZE),
@@ -102,17 +102,17 @@ pub(crate) static VENDOR: &[Operation] = &[
     built("list_properties", Get, "/devices/{device_id}/properties", "iotda:properties:query", "Properties (sync)", &properties::GET),
     built("update_properties", Put, "/devices/{device_id}/properties", "iotda:properties:modify", "Properties (sync)", &properties::SET),
     // Device groups
-    later("add_device_group", Post, "/device-group", "iotda:group:create", "Device groups"),
-    later("list_device_groups", Get, "/device-group", "iotda:group:queryList", "Device groups"),
-    later("delete_device_group", Delete, "/device-group/{group_id}", "iotda:group:delete", "Device groups"),
-    later("show_device_group", Get, "/device-group/{group_id}", "iotda:group:query", "Device groups"),
-    later("update_device_group", Put, "/device-group/{group_id}", "iotda:group:modify", "Device groups"),
-    later("create_or_delete_device_in_group", Post, "/device-group/{group_id}/action", "iotda:group:addDevice", "Device groups"),
-    later("show_devices_in_group", Get, "/device-group/{group_id}/devices", "iotda:group:query", "Device groups"),
+    built("add_device_group", Post, "/device-group", "iotda:group:create", "Device groups", &groups::ADD),
+    built("list_device_groups", Get, "/device-group", "iotda:group:queryList", "Device groups", &groups::LIST),
+    built("delete_device_group", Delete, "/device-group/{group_id}", "iotda:group:delete", "Device groups", &groups::DELETE),
+    built("show_device_group", Get, "/device-group/{group_id}", "iotda:group:query", "Device groups", &groups::SHOW),
+    built("update_device_group", Put, "/device-group/{group_id}", "iotda:group:modify", "Device groups", &groups::UPDATE),
+    built("create_or_delete_device_in_group", Post, "/device-group/{group_id}/action", "iotda:group:addDevice", "Device groups", &groups::ACT),
+    built("show_devices_in_group", Get, "/device-group/{group_id}/devices", "iotda:group:query", "Device groups", &groups::DEVICES),
     // Tags
-    later("list_resources_by_tags", Post, "/tags/query-resources", "iotda:tags:query", "Tags"),
-    later("tag_device", Post, "/tags/bind-resource", "iotda:tags:bind", "Tags"),
-    later("untag_device", Post, "/tags/unbind-resource", "iotda:tags:unbind", "Tags"),
+    built("list_resources_by_tags", Post, "/tags/query-resources", "iotda:tags:query", "Tags", &tags::FIND),
+    built("tag_device", Post, "/tags/bind-resource", "iotda:tags:bind", "Tags", &tags::BIND),
+    built("untag_device", Post, "/tags/unbind-resource", "iotda:tags:unbind", "Tags", &tags::UNBIND),
     // Device CA certificates
     later("add_certificate", Post, "/certificates", "iotda:certificates:upload", "Device CA certificates"),
     later("list_certificates", Get, "/certificates", "iotda:certificates:queryList", "Device CA certificates"),

@@ -13,16 +13,18 @@ use tokio_postgres::error::SqlState;
 
 use super::connection::{Columns, Params, db, db_or, first, row, rows, run};
 use super::{INSTANCE, LockClass, PostgresStore, lock, no_such_device};
-use crate::rows as words;
+use crate::{grouping, rows as words};
 
 /// Reads what [`device`] turns into a device; a condition follows.
-const SELECT: &str = "SELECT d.no, a.id, a.name, d.id, d.node_id, d.name, d.description, p.no, p.id, p.name, g.id,
+pub(super) const SELECT: &str =
+    "SELECT d.no, a.id, a.name, d.id, d.node_id, d.name, d.description, p.no, p.id, p.name, g.id,
         d.fw_version, d.sw_version, d.sdk_version, d.auth_type, d.secret, d.secondary_secret, d.fingerprint,
         d.secondary_fingerprint, d.secure_access, d.timeout_s, d.status, d.frozen, d.created_at, d.status_changed_at,
-        d.activated_at, d.last_online_at, d.extension_info
+        d.activated_at, d.last_online_at, d.extension_info,
+        (SELECT json_agg(json_build_array(t.key, t.value) ORDER BY t.key)::text FROM device_tag t WHERE t.device = d.no)
     FROM device d JOIN app a ON a.no = d.app JOIN product p ON p.no = d.product LEFT JOIN device g ON g.no = d.gateway";
 
-fn device(row: &Row) -> Result<Device> {
+pub(super) fn device(row: &Row) -> Result<Device> {
     let mut c = Columns::of(row);
     Ok(Device {
         no: DeviceNo(c.take()?),
@@ -55,6 +57,7 @@ fn device(row: &Row) -> Result<Device> {
         activated_at: c.take::<Option<i64>>()?.map(Timestamp),
         last_online_at: c.take::<Option<i64>>()?.map(Timestamp),
         extension_info: c.take()?,
+        tags: grouping::tags(c.take()?)?,
     })
 }
 

@@ -30,6 +30,7 @@ mod connection;
 mod device;
 mod dump;
 mod file;
+mod group;
 mod history;
 mod iam;
 mod instance;
@@ -38,8 +39,10 @@ mod outbox;
 mod policy;
 mod product;
 mod schema;
+mod search;
 mod session;
 mod shadow;
+mod tag;
 mod uplink;
 
 pub use dump::{dump, load};

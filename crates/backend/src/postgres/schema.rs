@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/users.sql"),
     include_str!("migrations/files.sql"),
     include_str!("migrations/audit_log.sql"),
+    include_str!("migrations/groups.sql"),
 ];
 
 /// The version that this program reads and writes.

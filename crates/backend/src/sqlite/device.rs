@@ -18,7 +18,7 @@ use super::error::Outcome;
 use super::session::require_device;
 use super::transaction::{Effect, Tx};
 use super::{INSTANCE, SqliteStore};
-use crate::rows;
+use crate::{grouping, rows};
 
 macro_rules! device_sql {
     ($tail:literal) => {
@@ -26,7 +26,9 @@ macro_rules! device_sql {
             "SELECT d.no, a.id, a.name, d.id, d.node_id, d.name, d.description, p.no, p.id, p.name, g.id, \
              d.fw_version, d.sw_version, d.sdk_version, d.auth_type, d.secret, d.secondary_secret, d.fingerprint, \
              d.secondary_fingerprint, d.secure_access, d.timeout_s, d.connection, d.frozen, d.created_at, \
-             d.status_changed_at, d.activated_at, d.last_online_at, d.extension_info \
+             d.status_changed_at, d.activated_at, d.last_online_at, d.extension_info, \
+             (SELECT json_group_array(json_array(t.key, t.value) ORDER BY t.key) FROM device_tag t \
+             WHERE t.device = d.no) \
              FROM device d JOIN app a ON a.no = d.app JOIN product p ON p.no = d.product \
              LEFT JOIN device g ON g.no = d.gateway ",
             $tail
@@ -34,7 +36,9 @@ macro_rules! device_sql {
     };
 }
 
-fn read_device(row: &Row<'_>) -> Outcome<Device> {
+pub(super) use device_sql;
+
+pub(super) fn read_device(row: &Row<'_>) -> Outcome<Device> {
     let text = |at: usize| row.get_ref(at)?.as_str().map_err(rusqlite::Error::from);
     let time = |at: usize| row.get::<_, Option<i64>>(at).map(|t| t.map(Timestamp));
     let sealed = |at: usize| row.get::<_, Option<Vec<u8>>>(at).map(|b| b.map(|b| Sealed(b.into())));
@@ -69,6 +73,7 @@ fn read_device(row: &Row<'_>) -> Outcome<Device> {
         activated_at: time(25)?,
         last_online_at: time(26)?,
         extension_info: row.get(27)?,
+        tags: grouping::tags(row.get_ref(28)?.as_str_or_null().map_err(rusqlite::Error::from)?)?,
     })
 }
 

@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/users.sql"),
     include_str!("migrations/files.sql"),
     include_str!("migrations/audit_log.sql"),
+    include_str!("migrations/groups.sql"),
 ];
 
 /// The schema version of the file; 0 for an empty one.

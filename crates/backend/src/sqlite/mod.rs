@@ -45,6 +45,7 @@ mod device;
 mod error;
 mod file;
 mod fold;
+mod group;
 mod history;
 mod iam;
 mod instance;
@@ -58,8 +59,10 @@ mod purge;
 mod queue;
 mod readers;
 mod roster;
+mod search;
 mod session;
 mod shadow;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod transaction;

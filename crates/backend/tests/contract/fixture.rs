@@ -91,6 +91,7 @@ pub(crate) fn device(product: &Product, id: &str) -> Device {
         activated_at: None,
         last_online_at: None,
         extension_info: None,
+        tags: Vec::new(),
     }
 }
 

@@ -236,6 +236,7 @@ impl Platform {
             activated_at: None,
             last_online_at: None,
             extension_info: new.extension_info,
+            tags: Vec::new(),
         };
         Ok((device, desired, secret))
     }

@@ -43,7 +43,9 @@ fn envelope(device: &DeviceContext, resource: &str, event: &str, heard: Heard<'_
     field(&mut out, "product_id", device.product.id.as_str());
     out.push(',');
     field(&mut out, "gateway_id", device.gateway_id.as_ref().unwrap_or(&device.id).as_str());
-    out.push_str(r#","tags":[]},"body":"#);
+    out.push_str(r#","tags":["#);
+    device.write_tags(&mut out);
+    out.push_str(r#"]},"body":"#);
     out
 }
 

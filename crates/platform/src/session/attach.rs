@@ -40,6 +40,7 @@ impl Platform {
         self.departures.forget(&attachment.context.id);
         // Read again, now that changes find the connection in the directory: since the sign-in the device may have been
         // deleted or frozen, or a delayed OFFLINE may have been committed.
+        let reading = attachment.context.begin_reading_tags();
         let Some(known) = self.store.device_by_no(attachment.context.no).await? else {
             return Err(Error::new(Code::DeviceNotFound, "The device was deleted while it connected."));
         };
@@ -47,6 +48,7 @@ impl Platform {
             return Err(Error::new(Code::DeviceState, "The device was frozen while it connected."));
         }
         self.load_policies(&attachment.context).await?;
+        attachment.context.set_tags(reading, &known.tags);
         self.change_status(&attachment.context, known.connection, StatusEvent::Connected).await?;
         Ok(attachment)
     }

@@ -1,18 +1,28 @@
 //! What the road knows of a device while it is connected (or behind a connected gateway).
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
-use causeway_model::properties::PropertyObject;
+use causeway_model::properties::{PropertyObject, write_json_string};
 use causeway_model::registry::Device;
+use causeway_model::tag::Tag;
 use causeway_model::{AppId, DeviceId, DeviceNo, NodeId};
 use parking_lot::Mutex;
 
 use crate::policy::{OwnPolicies, TopicRules};
 use crate::product::ProductHandle;
 use crate::shadow::OpenDesired;
+
+/// The tags of a device.
+#[derive(Debug)]
+struct ShownTags {
+    /// As notifications show them, without the brackets; `None` without tags.
+    text: Option<Box<str>>,
+    /// The reading that they are of.
+    reading: u32,
+}
 
 /// A device in use. Small on purpose: there is one for each connection.
 #[derive(Debug)]
@@ -29,6 +39,8 @@ pub struct DeviceContext {
     pub product: Arc<ProductHandle>,
     /// The gateway it is behind.
     pub gateway_id: Option<DeviceId>,
+    tags: Mutex<ShownTags>,
+    tag_readings: AtomicU32,
     /// Desired properties that the device has not shown yet.
     pub(crate) open_desired: Mutex<Option<Box<OpenDesired>>>,
     /// Rises with every reading of the desired side; only the newest reading is kept.
@@ -50,6 +62,8 @@ impl DeviceContext {
             node_id: device.node_id,
             app_id: device.app_id,
             product,
+            tags: Mutex::new(ShownTags { text: tags_text(&device.tags), reading: 0 }),
+            tag_readings: AtomicU32::new(0),
             gateway_id: device.gateway_id,
             open_desired: Mutex::new(None),
             desired_readings: AtomicU32::new(0),
@@ -60,9 +74,45 @@ impl DeviceContext {
         }
     }
 
+    /// Before the device is read for [`set_tags`](Self::set_tags).
+    pub(crate) fn begin_reading_tags(&self) -> u32 {
+        self.tag_readings.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Takes the tags that were read, unless a reading that began later was taken already: every change is followed by
+    /// a reading of its own.
+    pub(crate) fn set_tags(&self, reading: u32, tags: &[Tag]) {
+        let mut shown = self.tags.lock();
+        if reading > shown.reading {
+            *shown = ShownTags { text: tags_text(tags), reading };
+        }
+    }
+
+    /// Appends the tags as the elements of a JSON array.
+    pub(crate) fn write_tags(&self, out: &mut String) {
+        if let Some(tags) = self.tags.lock().text.as_deref() {
+            out.push_str(tags);
+        }
+    }
+
     /// The desired properties still open, by service.
     #[must_use]
     pub fn open_desired(&self) -> Vec<(String, PropertyObject)> {
         self.open_desired.lock().as_ref().map(|o| o.services.clone()).unwrap_or_default()
     }
+}
+
+fn tags_text(tags: &[Tag]) -> Option<Box<str>> {
+    if tags.is_empty() {
+        return None;
+    }
+    let mut out = String::with_capacity(tags.len() * 48);
+    for (i, tag) in tags.iter().enumerate() {
+        out.push_str(if i == 0 { r#"{"tag_key":"# } else { r#",{"tag_key":"# });
+        write_json_string(&mut out, &tag.key);
+        out.push_str(r#","tag_value":"#);
+        write_json_string(&mut out, &tag.value);
+        out.push('}');
+    }
+    Some(out.into())
 }

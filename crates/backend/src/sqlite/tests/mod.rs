@@ -68,6 +68,7 @@ pub(super) fn device_named(product: &Product, name: &str) -> Device {
         activated_at: None,
         last_online_at: None,
         extension_info: None,
+        tags: Vec::new(),
     }
 }
 
