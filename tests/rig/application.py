@@ -117,6 +117,10 @@ class Application:
         return self.client.reset_device_secret(sdk.ResetDeviceSecretRequest(
             device_id=device_id, action_id="resetSecret", body=sdk.ResetDeviceSecret(**fields)))
 
+    def reset_fingerprint(self, device_id: str, **fields):
+        return self.client.reset_fingerprint(sdk.ResetFingerprintRequest(
+            device_id=device_id, body=sdk.ResetFingerprint(**fields)))
+
     def status_of(self, device_id: str) -> str:
         return self.show_device(device_id).status
 
@@ -160,3 +164,81 @@ class Application:
     def set_properties(self, device_id: str, services):
         return self.client.update_properties(sdk.UpdatePropertiesRequest(
             device_id=device_id, body=sdk.DevicePropertiesRequest(services=services)))
+
+    # --- certificates -------------------------------------------------------------------------------------------------
+
+    def add_ca(self, content: str, app_id: str | None = None):
+        return self.client.add_certificate(sdk.AddCertificateRequest(
+            body=sdk.CreateCertificateDTO(content=content, app_id=app_id)))
+
+    def list_cas(self, **query):
+        return self.client.list_certificates(sdk.ListCertificatesRequest(**query))
+
+    def show_ca(self, certificate_id: str):
+        return self.client.show_certificate(sdk.ShowCertificateRequest(certificate_id=certificate_id))
+
+    def update_ca(self, certificate_id: str, **fields):
+        return self.client.update_certificate(sdk.UpdateCertificateRequest(
+            certificate_id=certificate_id, body=sdk.UpdateCertificateDTO(**fields)))
+
+    def delete_ca(self, certificate_id: str):
+        return self.client.delete_certificate(sdk.DeleteCertificateRequest(certificate_id=certificate_id))
+
+    def verify_ca(self, certificate_id: str, content: str, action_id: str = "verify"):
+        return self.client.check_certificate(sdk.CheckCertificateRequest(
+            certificate_id=certificate_id, action_id=action_id, body=sdk.VerifyCertificateDTO(verify_content=content)))
+
+    def trust(self, authority, app_id: str | None = None):
+        """Uploads the certificate of an authority and verifies it."""
+        added = self.add_ca(authority.pem, app_id)
+        self.verify_ca(added.certificate_id, authority.verification(added.verify_code))
+        return added
+
+    def list_device_certificates(self, **query):
+        return self.client.list_device_certificate(sdk.ListDeviceCertificateRequest(**query))
+
+    def show_device_certificate(self, certificate_id: str):
+        return self.client.show_device_certificate(sdk.ShowDeviceCertificateRequest(certificate_id=certificate_id))
+
+    def update_device_certificate(self, certificate_id: str, status: str):
+        return self.client.update_device_certificate(sdk.UpdateDeviceCertificateRequest(
+            certificate_id=certificate_id, body=sdk.UpdateDeviceCertificate(status=status)))
+
+    def delete_device_certificate(self, certificate_id: str):
+        return self.client.delete_device_certificate(sdk.DeleteDeviceCertificateRequest(certificate_id=certificate_id))
+
+    def devices_of_certificate(self, certificate_id: str, **page):
+        return self.client.list_device_by_device_certificate(sdk.ListDeviceByDeviceCertificateRequest(
+            certificate_id=certificate_id, body=sdk.ListDeviceRequest(**page)))
+
+    def create_template(self, **fields):
+        return self.client.create_provisioning_template(sdk.CreateProvisioningTemplateRequest(
+            body=sdk.CreateProvisioningTemplate(**fields)))
+
+    def list_templates(self, **query):
+        return self.client.list_provisioning_templates(sdk.ListProvisioningTemplatesRequest(**query))
+
+    def show_template(self, template_id: str):
+        return self.client.show_provisioning_template(sdk.ShowProvisioningTemplateRequest(template_id=template_id))
+
+    def update_template(self, template_id: str, **fields):
+        return self.client.update_provisioning_template(sdk.UpdateProvisioningTemplateRequest(
+            template_id=template_id, body=sdk.UpdateProvisioningTemplate(**fields)))
+
+    def delete_template(self, template_id: str):
+        return self.client.delete_provisioning_template(sdk.DeleteProvisioningTemplateRequest(template_id=template_id))
+
+    def add_server_certificate(self, **fields):
+        return self.client.create_server_certificate(sdk.CreateServerCertificateRequest(
+            body=sdk.CreateServerCertificateDTO(**fields)))
+
+    def list_server_certificates(self, **query):
+        return self.client.list_server_certificate(sdk.ListServerCertificateRequest(**query))
+
+    def show_server_certificate(self, certificate_id: str):
+        return self.client.show_server_certificate(
+            sdk.ShowServerCertificateRequest(server_certificate_id=certificate_id))
+
+    def delete_server_certificate(self, certificate_id: str):
+        return self.client.delete_server_certificate(
+            sdk.DeleteServerCertificateRequest(server_certificate_id=certificate_id))

@@ -27,8 +27,9 @@ def sign(secret: str, stamp: str) -> str:
     return hmac.new(stamp.encode(), secret.encode(), hashlib.sha256).hexdigest()
 
 
-def tls_context(ca_cert: str) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_cert)
+def tls_context(ca_cert: str, certificate=None) -> ssl.SSLContext:
+    """`certificate` is what the client shows, a `rig.authority.Certificate`."""
+    return certificate.context(ca_cert) if certificate else ssl.create_default_context(cafile=ca_cert)
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Registration:
         return {
             "client_id": f"{self.device_id}_0_{sign_type}_{stamp}",
             "username": self.device_id,
-            "password": sign(secret or self.secret, stamp),
+            "password": sign(secret or self.secret, stamp) if secret or self.secret else None,
         }
 
     def connect(self, **options) -> "MqttDevice":
@@ -79,9 +80,9 @@ class Registration:
         self._open.append(device)
         return device.connect()
 
-    def raw(self, door="mqtt", connected=True, level=4, **fields) -> raw_mqtt.RawMqtt:
+    def raw(self, door="mqtt", connected=True, level=4, certificate=None, **fields) -> raw_mqtt.RawMqtt:
         """A byte-level connection, by default already accepted. `fields` are those of `raw_mqtt.connect`."""
-        tls = tls_context(self.platform.ca_cert) if DOORS[door][1] else None
+        tls = tls_context(self.platform.ca_cert, certificate) if DOORS[door][1] else None
         link = raw_mqtt.RawMqtt(self.platform.address(door), tls, level)
         self._open.append(link)
         if connected:
@@ -100,7 +101,7 @@ class MqttDevice:
     """One paho client. What arrives is kept in `messages` in order of arrival."""
 
     def __init__(self, registration: Registration, version="3.1.1", door="mqtt", sign_type=0, stamp=None, keepalive=120,
-                 clean=True, client_id=None, will=None, properties=None, ws_path="/mqtt"):
+                 clean=True, client_id=None, will=None, properties=None, ws_path="/mqtt", certificate=None):
         self.registration = registration
         self.version = version
         self.keepalive = keepalive
@@ -125,7 +126,7 @@ class MqttDevice:
         if will:
             self.client.will_set(*will)
         if tls:
-            self.client.tls_set_context(tls_context(registration.platform.ca_cert))
+            self.client.tls_set_context(tls_context(registration.platform.ca_cert, certificate))
         if transport == "websockets":
             self.client.ws_set_options(path=ws_path)
         self.client.on_connect = self._on_connect

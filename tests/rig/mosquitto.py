@@ -12,7 +12,9 @@ def _command(program: str, device: Registration, version: str, door: str) -> lis
     host, port = device.platform.address(door)
     identity = device.credentials()
     command = [program, "-h", host, "-p", str(port), "-V", VERSIONS[version], "-i", identity["client_id"],
-               "-u", identity["username"], "-P", identity["password"], "-k", "60"]
+               "-u", identity["username"], "-k", "60"]
+    if identity["password"] is not None:
+        command += ["-P", identity["password"]]
     if DOORS[door][1]:
         command += ["--cafile", device.platform.ca_cert]
     return command

@@ -32,6 +32,9 @@ pub(crate) enum TagText {}
 /// set T "and the like" for these; a sentence has more punctuation than that.
 pub(crate) enum Free {}
 
+/// Letters of any script, digits, `_` and `-`: names of templates.
+pub(crate) enum Label {}
+
 /// An MQTT topic without wildcards.
 pub(crate) enum TopicName {}
 
@@ -60,6 +63,14 @@ impl Charset for TagText {
     const CLASS: &'static str = "[^\\x00-,/:-@\\[-^`{-\\x7f]";
     fn allows(c: char) -> bool {
         c.is_alphanumeric() || "_.-".contains(c)
+    }
+}
+
+impl Charset for Label {
+    const WORDS: &'static str = " of letters, digits, '_' and '-'";
+    const CLASS: &'static str = "[^\\x00-\\x20!-,./:;<=>?@\\[\\\\\\]^`{|}~]";
+    fn allows(c: char) -> bool {
+        c.is_alphanumeric() || c == '_' || c == '-'
     }
 }
 

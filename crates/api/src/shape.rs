@@ -246,3 +246,65 @@ macro_rules! reply {
 }
 
 pub(crate) use {body, describe, reply};
+
+/// A field of a change that `null` and an empty text take away: the vendor's SDK cannot send `null`.
+pub(crate) enum Clearable<T> {
+    /// It is absent and keeps its value.
+    Keep,
+    /// It loses its value.
+    Clear,
+    /// It gets this one.
+    Set(T),
+}
+
+impl<T> Clearable<T> {
+    /// As changes of the platform carry it.
+    pub(crate) fn map<U>(self, to: impl FnOnce(T) -> U) -> Option<Option<U>> {
+        match self {
+            Self::Keep => None,
+            Self::Clear => Some(None),
+            Self::Set(value) => Some(Some(to(value))),
+        }
+    }
+}
+
+impl<T: Shape> Shape for Clearable<T> {
+    const REQUIRED: bool = false;
+
+    fn schema(definitions: &mut Definitions) -> Value {
+        json!({ "oneOf": [T::schema(definitions), { "type": "null" }, { "type": "string", "maxLength": 0 }] })
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::Keep)
+    }
+}
+
+impl<'de, T: crate::bounded::Rule> serde::Deserialize<'de> for Clearable<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(std::marker::PhantomData<T>);
+        impl<'de, T: crate::bounded::Rule> serde::de::Visitor<'de> for Reader<T> {
+            type Value = Clearable<T>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string or null")
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Clearable::Clear)
+            }
+            fn visit_none<E>(self) -> Result<Self::Value, E> {
+                Ok(Clearable::Clear)
+            }
+            fn visit_some<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+                deserializer.deserialize_str(self)
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                if text.is_empty() {
+                    return Ok(Clearable::Clear);
+                }
+                let read = T::read(text).map(Clearable::Set);
+                read.ok_or_else(|| E::custom(format_args!("must be {}", T::rule())))
+            }
+        }
+        deserializer.deserialize_option(Reader(std::marker::PhantomData))
+    }
+}

@@ -16,6 +16,7 @@ use causeway_model::settings::{ByteSize, Span};
 use causeway_model::{Error, Result};
 use causeway_platform::Store;
 
+mod certificate_words;
 mod grouping;
 mod iam;
 mod local_bus;

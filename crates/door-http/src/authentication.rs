@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use causeway_model::properties::each_entry;
 use causeway_model::{Code, DeviceId, Error, Result};
 use causeway_platform::Platform;
-use causeway_platform::device::{AuthFailure, Credentials, SignType};
+use causeway_platform::device::{AuthFailure, Credentials, SignType, SignedIn};
 
 use crate::rate::Rates;
 
@@ -98,8 +98,9 @@ pub(crate) async fn authenticate(platform: &Platform, rates: &Rates, body: &str)
         timestamp: &shown.timestamp,
         password: shown.password.as_bytes(),
         encrypted: true,
+        certificates: &[],
     };
-    let device = platform.authenticate_device(credentials).await.map_err(|failure| match failure {
+    let SignedIn { device, .. } = platform.authenticate_device(credentials).await.map_err(|failure| match failure {
         AuthFailure::Unavailable(error) => error,
         failure => {
             tracing::debug!(device_id = %shown.device_id, reason = failure.as_str(), "sign-in refused");

@@ -13,11 +13,13 @@ pub(crate) enum Refusal {
     KeepAlive,
     /// User name and client id name different devices, or one of the two credentials is missing or too long.
     UserName,
-    /// Unknown device, wrong secret, stale hour, or a device that does not sign in by secret: told alike, so that nobody
-    /// learns which devices exist.
+    /// Unknown device, wrong secret, stale hour, no certificate or one that is not the device's: told alike, so that
+    /// nobody learns which devices exist.
     Credentials,
     /// The device is known and proven, and may not connect here.
     NotAllowed,
+    /// The certificate is under an authority of the platform and may not be used, or not for this device.
+    Certificate,
     /// The platform cannot tell now.
     Unavailable,
     /// MQTT 5 enhanced authentication is not spoken.
@@ -31,7 +33,17 @@ impl Refusal {
             AuthFailure::UnknownDevice
             | AuthFailure::WrongPassword
             | AuthFailure::StaleTimestamp
-            | AuthFailure::NotBySecret => Self::Credentials,
+            | AuthFailure::NotBySecret
+            | AuthFailure::CertificateMissing
+            | AuthFailure::InvalidCertificate
+            | AuthFailure::UnknownCa
+            | AuthFailure::UnverifiedCa
+            | AuthFailure::FingerprintMismatch => Self::Credentials,
+            AuthFailure::CertificateExpired
+            | AuthFailure::CertificateNotYetValid
+            | AuthFailure::CertificateRevoked
+            | AuthFailure::CaExpired
+            | AuthFailure::ProvisioningRefused => Self::Certificate,
             AuthFailure::Frozen | AuthFailure::PlainDoor => Self::NotAllowed,
             AuthFailure::Unavailable(_) => Self::Unavailable,
         }
@@ -46,7 +58,7 @@ impl Refusal {
             Self::UserName | Self::Credentials => {
                 (return_code::BAD_USER_NAME_OR_PASSWORD, ReasonCode::BAD_USER_NAME_OR_PASSWORD)
             }
-            Self::NotAllowed => (return_code::NOT_AUTHORIZED, ReasonCode::NOT_AUTHORIZED),
+            Self::NotAllowed | Self::Certificate => (return_code::NOT_AUTHORIZED, ReasonCode::NOT_AUTHORIZED),
             Self::Unavailable => (return_code::SERVER_UNAVAILABLE, ReasonCode::SERVER_UNAVAILABLE),
             Self::AuthenticationMethod => (return_code::NOT_AUTHORIZED, ReasonCode::BAD_AUTHENTICATION_METHOD),
         };
@@ -60,6 +72,7 @@ impl Refusal {
             Self::KeepAlive => "the keep-alive is out of range",
             Self::UserName | Self::Credentials => "user name or password is wrong",
             Self::NotAllowed => "the device may not connect here",
+            Self::Certificate => "the certificate is expired, revoked or not valid for this device",
             Self::Unavailable => "try again later",
             Self::AuthenticationMethod => "enhanced authentication is not supported",
         }
@@ -73,6 +86,7 @@ impl Refusal {
             Self::UserName => "user_name",
             Self::Credentials => "credentials",
             Self::NotAllowed => "not_allowed",
+            Self::Certificate => "certificate",
             Self::Unavailable => "unavailable",
             Self::AuthenticationMethod => "authentication_method",
         }
@@ -114,9 +128,13 @@ impl Ending {
             Self::Uncommitted => Some(ReasonCode::SERVER_BUSY),
             Self::Ordered(CloseReason::TakenOver) => Some(ReasonCode::SESSION_TAKEN_OVER),
             Self::Ordered(CloseReason::Shutdown) => Some(ReasonCode::SERVER_SHUTTING_DOWN),
-            Self::Ordered(CloseReason::Deleted | CloseReason::Frozen | CloseReason::SecretReset) => {
-                Some(ReasonCode::ADMINISTRATIVE_ACTION)
-            }
+            Self::Ordered(
+                CloseReason::Deleted
+                | CloseReason::Frozen
+                | CloseReason::SecretReset
+                | CloseReason::FingerprintReset
+                | CloseReason::CertificateRefused,
+            ) => Some(ReasonCode::ADMINISTRATIVE_ACTION),
         }
     }
 
@@ -132,6 +150,8 @@ impl Ending {
             Self::Ordered(CloseReason::Deleted) => "the device was deleted",
             Self::Ordered(CloseReason::Frozen) => "the device was frozen",
             Self::Ordered(CloseReason::SecretReset) => "the secret of the device was reset",
+            Self::Ordered(CloseReason::FingerprintReset) => "the fingerprint of the device was reset",
+            Self::Ordered(CloseReason::CertificateRefused) => "the certificate of the device is no longer accepted",
             Self::NotReading => "the device does not read",
             Self::Disconnected { .. } => "the device disconnected",
             Self::Lost => "the connection broke",
@@ -152,6 +172,8 @@ impl Ending {
             Self::Ordered(CloseReason::Deleted) => "deleted",
             Self::Ordered(CloseReason::Frozen) => "frozen",
             Self::Ordered(CloseReason::SecretReset) => "secret_reset",
+            Self::Ordered(CloseReason::FingerprintReset) => "fingerprint_reset",
+            Self::Ordered(CloseReason::CertificateRefused) => "certificate_refused",
         }
     }
 
@@ -183,6 +205,10 @@ mod tests {
             assert_eq!(told(&failure), unknown);
         }
         assert_eq!((unknown.code(Version::V311), unknown.code(Version::V5)), (4, 0x86));
+        for failure in [AuthFailure::CertificateMissing, AuthFailure::UnknownCa, AuthFailure::FingerprintMismatch] {
+            assert_eq!(told(&failure), unknown);
+        }
+        assert_eq!(told(&AuthFailure::CertificateRevoked).code(Version::V311), 5);
         assert_eq!(told(&AuthFailure::Frozen).code(Version::V31), 5);
         assert_eq!(Refusal::KeepAlive.code(Version::V311), 2);
         assert_eq!(Refusal::ClientId.code(Version::V5), 0x85);

@@ -251,6 +251,40 @@ codes! {
     TagNotFound = "IOTDA.015101", Invalid;
     /// The search or rule cannot be read; the message names the place and the reason.
     InvalidSearch = "IOTDA.015200", Invalid;
+    /// No such certificate of an authority.
+    CaNotFound = "IOTDA.016000", NotFound;
+    /// The content is not one sound certificate of an authority; the message says why.
+    InvalidCa = "IOTDA.016001", Invalid;
+    /// The space has this certificate.
+    CaExists = "IOTDA.016002", Conflict;
+    /// The number of authorities has reached its limit.
+    TooManyCas = "IOTDA.016003", Forbidden;
+    /// Devices use certificates of this authority.
+    CaInUse = "IOTDA.016004", Forbidden;
+    /// The verification certificate does not show that the private key is the caller's.
+    InvalidVerification = "IOTDA.016005", Invalid;
+    /// No such certificate of a device.
+    DeviceCertificateNotFound = "IOTDA.016100", NotFound;
+    /// A device uses this certificate.
+    DeviceCertificateInUse = "IOTDA.016101", Forbidden;
+    /// The device does not sign in this way.
+    WrongAuthType = "IOTDA.016102", Forbidden;
+    /// No such provisioning template.
+    TemplateNotFound = "IOTDA.016200", NotFound;
+    /// The body of a provisioning template breaks a rule; the message names the place.
+    InvalidTemplate = "IOTDA.016201", Invalid;
+    /// The number of provisioning templates has reached its limit.
+    TooManyTemplates = "IOTDA.016202", Forbidden;
+    /// Authorities use this provisioning template.
+    TemplateInUse = "IOTDA.016203", Forbidden;
+    /// No such server certificate.
+    ServerCertificateNotFound = "IOTDA.016300", NotFound;
+    /// Certificate, key or password are not sound or do not belong together.
+    InvalidServerCertificate = "IOTDA.016301", Invalid;
+    /// The number of server certificates has reached its limit.
+    TooManyServerCertificates = "IOTDA.016302", Forbidden;
+    /// The instance has this server certificate.
+    ServerCertificateExists = "IOTDA.016303", Conflict;
     /// The request rate of the caller has reached its limit.
     RateLimited = "IOTDA.021101", Overloaded;
     /// The request rate of the tenant has reached its limit.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use causeway_model::{DeviceId, RecordNo};
+use causeway_model::{AppId, DeviceId, RecordNo};
 
 use crate::downlink::{Answer, Delivered, Downlink};
 
@@ -26,6 +26,15 @@ pub enum Changed {
     DevicePolicies(DeviceId),
     /// Users, groups, policies or access keys changed.
     Users,
+    /// Authorities of devices changed or went; connections under those that no longer count close.
+    Authorities,
+    /// A certificate was revoked; connections that were opened with it close.
+    CertificateRevoked {
+        /// The space of its devices.
+        app: AppId,
+        /// Its SHA-256.
+        sha256: [u8; 32],
+    },
 }
 
 /// Routes between the nodes of one instance.

@@ -103,6 +103,10 @@ pub enum CloseReason {
     Frozen,
     /// Its secret was reset with `force_disconnect`.
     SecretReset,
+    /// Its fingerprint was reset with `force_disconnect`.
+    FingerprintReset,
+    /// Its certificate was revoked, or the authority no longer counts.
+    CertificateRefused,
     /// The platform stops.
     Shutdown,
 }

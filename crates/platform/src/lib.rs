@@ -7,6 +7,7 @@
 pub mod app;
 pub mod audit;
 pub mod bus;
+pub mod certificate;
 pub mod clock;
 pub mod command;
 pub mod device;
@@ -22,6 +23,7 @@ mod platform;
 pub mod policy;
 pub mod product;
 pub mod property;
+pub mod provisioning;
 pub mod queue;
 pub mod search;
 pub mod secrets;
@@ -37,6 +39,7 @@ pub use platform::Platform;
 pub trait Store:
     app::AppStore
     + audit::AuditStore
+    + certificate::CertificateStore
     + device::DeviceStore
     + file::FileStore
     + group::GroupStore
@@ -49,6 +52,7 @@ pub trait Store:
     + product::ProductStore
     + queue::QueueStore
     + search::SearchStore
+    + provisioning::ProvisioningStore
     + session::SessionStore
     + shadow::ShadowStore
     + tag::TagStore
@@ -59,6 +63,7 @@ pub trait Store:
 impl<T> Store for T where
     T: app::AppStore
         + audit::AuditStore
+        + certificate::CertificateStore
         + device::DeviceStore
         + file::FileStore
         + group::GroupStore
@@ -71,6 +76,7 @@ impl<T> Store for T where
         + product::ProductStore
         + queue::QueueStore
         + search::SearchStore
+        + provisioning::ProvisioningStore
         + session::SessionStore
         + shadow::ShadowStore
         + tag::TagStore

@@ -1,5 +1,6 @@
 //! The platform: every use case hangs on this one object, in the folder of its capability.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Store;
 use crate::audit::AuditLog;
 use crate::bus::{Bus, BusEar, Changed};
+use crate::certificate::Trust;
 use crate::clock::Clock;
 use crate::device::KnownTokens;
 use crate::downlink::{Answer, CloseReason, Delivered, Downlink, Refused};
@@ -86,6 +88,8 @@ pub struct Platform {
     pub(crate) token_key: hmac::Key,
     pub(crate) password_checks: Semaphore,
     pub(crate) decoy_hash: String,
+    pub(crate) trust: ArcSwap<Trust>,
+    pub(crate) trust_readings: AtomicU64,
     pub(crate) mismatch_log: LogGate,
     pub(crate) audit_log: AuditLog,
     pub(crate) reports: metrics::Counter,
@@ -136,12 +140,15 @@ impl Platform {
             password_checks: Semaphore::new(1),
             decoy_hash: DECOY_HASH.to_owned(),
             mismatch_log: LogGate::new(),
+            trust: ArcSwap::default(),
+            trust_readings: AtomicU64::new(0),
             reports: metrics::counter!("causeway_property_reports_total"),
         });
         bus.join(platform.clone());
         platform.reload_push_targets().await?;
         platform.reload_policies().await?;
         platform.ensure_admin_group().await?;
+        platform.reload_trust().await?;
         Ok(platform)
     }
 
@@ -233,7 +240,16 @@ impl BusEar for Platform {
             Changed::PushTargets => {
                 // A space that is deleted takes its devices and its target with it, and is announced as this change.
                 self.device_tokens.forget_all();
-                self.reload_push_targets().await
+                let authorities = self.reconsider_authorities().await;
+                self.reload_push_targets().await.and(authorities)
+            }
+            Changed::Authorities => self.reconsider_authorities().await,
+            Changed::CertificateRevoked { app, sha256 } => {
+                self.directory.close_where(
+                    |c| c.app_id == app && c.proof.as_ref().is_some_and(|p| p.sha256 == sha256),
+                    CloseReason::CertificateRefused,
+                );
+                Ok(())
             }
             Changed::Policies => self.reload_policies().await,
             Changed::DevicePolicies(id) => self.reconsider_policies(&id).await,
@@ -260,6 +276,14 @@ impl Platform {
             Some(device) if device.frozen => entry.link.close(CloseReason::Frozen),
             Some(device) => entry.context.set_tags(reading, &device.tags),
         }
+        Ok(())
+    }
+
+    async fn reconsider_authorities(&self) -> Result<()> {
+        self.reload_trust().await?;
+        let trust = self.trust.load();
+        self.directory
+            .close_where(|c| c.proof.as_ref().is_some_and(|p| !trust.holds(p.ca)), CloseReason::CertificateRefused);
         Ok(())
     }
 

@@ -147,6 +147,20 @@ settings! {
 }
 
 settings! {
+    /// Certificates (002 §2.1.1, §11.2).
+    pub struct CertificateSettings in "certificate" {
+        /// Most CA certificates of devices in an instance (002 §2.1.1).
+        max_cas: u32 = 100,
+        /// Most server certificates of an instance.
+        max_server: u32 = 2,
+        /// Most provisioning templates of an instance.
+        max_templates: u32 = 10,
+        /// A CA certificate is shown as about to expire so long before its end (002 §11.2.2).
+        expiry_notice: Span = Span::secs(30 * 86_400),
+    }
+}
+
+settings! {
     /// Users, tokens and keys.
     pub struct IamSettings in "iam" {
         /// Life of an `X-Auth-Token`.
@@ -202,6 +216,8 @@ pub struct PlatformSettings {
     pub registry: RegistrySettings,
     /// See [`SearchSettings`].
     pub search: SearchSettings,
+    /// See [`CertificateSettings`].
+    pub certificate: CertificateSettings,
     /// See [`DeviceSettings`].
     pub device: DeviceSettings,
     /// See [`CommandSettings`].

@@ -249,7 +249,7 @@ pub(super) static RESET_SECRET: Built =
     })
     .query(&[Param::mandatory::<Word<Action>>("action_id", "What to do.")])
     .body::<ResetSecret>()
-    .errors(&[Code::DeviceNotFound]);
+    .errors(&[Code::DeviceNotFound, Code::WrongAuthType]);
 
 async fn reset_secret(call: Call) -> Result<Reply> {
     let id = call.device_id()?;

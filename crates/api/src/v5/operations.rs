@@ -2,8 +2,9 @@
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
 use super::{
-    apps, audit, commands, devices, groups, history, messages, model_files, policies, products, properties, push,
-    queues, search, shadow, tags, topics,
+    apps, audit, certificates, commands, device_certificates, devices, groups, history, messages, model_files,
+    policies, products, properties, provisioning_templates, push, queues, search, server_certificates, shadow, tags,
+    topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
@@ -78,7 +79,7 @@ pub(crate) static VENDOR: &[Operation] = &[
     built("freeze_device", Post, "/devices/{device_id}/freeze", "iotda:devices:freeze", "Devices", &devices::FREEZE),
     built("list_device_groups_by_device", Post, "/devices/{device_id}/list-device-group", "iotda:group:queryList", "Devices", &groups::OF_DEVICE),
     built("reset_device_secret", Post, "/devices/{device_id}/action", "iotda:devices:resetSecret", "Devices", &devices::RESET_SECRET),
-    later("reset_fingerprint", Post, "/devices/{device_id}/reset-fingerprint", "iotda:devices:resetFingerprint", "Devices"),
+    built("reset_fingerprint", Post, "/devices/{device_id}/reset-fingerprint", "iotda:devices:resetFingerprint", "Devices", &device_certificates::RESET_FINGERPRINT),
     built("unfreeze_device", Post, "/devices/{device_id}/unfreeze", "iotda:devices:unfreeze", "Devices", &devices::UNFREEZE),
     // Shadow
     built("delete_device_shadow", Delete, "/devices/{device_id}/shadow", "iotda:shadows:delete", "Shadow", &shadow::DELETE),
@@ -114,18 +115,18 @@ pub(crate) static VENDOR: &[Operation] = &[
     built("tag_device", Post, "/tags/bind-resource", "iotda:tags:bind", "Tags", &tags::BIND),
     built("untag_device", Post, "/tags/unbind-resource", "iotda:tags:unbind", "Tags", &tags::UNBIND),
     // Device CA certificates
-    later("add_certificate", Post, "/certificates", "iotda:certificates:upload", "Device CA certificates"),
-    later("list_certificates", Get, "/certificates", "iotda:certificates:queryList", "Device CA certificates"),
-    later("delete_certificate", Delete, "/certificates/{certificate_id}", "iotda:certificates:delete", "Device CA certificates"),
-    later("show_certificate", Get, "/certificates/{certificate_id}", "iotda:certificates:query", "Device CA certificates"),
-    later("update_certificate", Put, "/certificates/{certificate_id}", "iotda:certificates:modify", "Device CA certificates"),
-    later("check_certificate", Post, "/certificates/{certificate_id}/action", "iotda:certificates:check", "Device CA certificates"),
+    built("add_certificate", Post, "/certificates", "iotda:certificates:upload", "Device CA certificates", &certificates::ADD),
+    built("list_certificates", Get, "/certificates", "iotda:certificates:queryList", "Device CA certificates", &certificates::LIST),
+    built("delete_certificate", Delete, "/certificates/{certificate_id}", "iotda:certificates:delete", "Device CA certificates", &certificates::DELETE),
+    built("show_certificate", Get, "/certificates/{certificate_id}", "iotda:certificates:query", "Device CA certificates", &certificates::SHOW),
+    built("update_certificate", Put, "/certificates/{certificate_id}", "iotda:certificates:modify", "Device CA certificates", &certificates::UPDATE),
+    built("check_certificate", Post, "/certificates/{certificate_id}/action", "iotda:certificates:check", "Device CA certificates", &certificates::CHECK),
     // Device certificates
-    later("list_device_certificate", Get, "/device-certificates", "iotda:deviceCertificates:queryList", "Device certificates"),
-    later("delete_device_certificate", Delete, "/device-certificates/{certificate_id}", "iotda:deviceCertificates:delete", "Device certificates"),
-    later("show_device_certificate", Get, "/device-certificates/{certificate_id}", "iotda:deviceCertificates:query", "Device certificates"),
-    later("update_device_certificate", Put, "/device-certificates/{certificate_id}", "iotda:deviceCertificates:modify", "Device certificates"),
-    later("list_device_by_device_certificate", Post, "/device-certificates/{certificate_id}/list-device", "iotda:deviceCertificates:query", "Device certificates"),
+    built("list_device_certificate", Get, "/device-certificates", "iotda:deviceCertificates:queryList", "Device certificates", &device_certificates::LIST),
+    built("delete_device_certificate", Delete, "/device-certificates/{certificate_id}", "iotda:deviceCertificates:delete", "Device certificates", &device_certificates::DELETE),
+    built("show_device_certificate", Get, "/device-certificates/{certificate_id}", "iotda:deviceCertificates:query", "Device certificates", &device_certificates::SHOW),
+    built("update_device_certificate", Put, "/device-certificates/{certificate_id}", "iotda:deviceCertificates:modify", "Device certificates", &device_certificates::UPDATE),
+    built("list_device_by_device_certificate", Post, "/device-certificates/{certificate_id}/list-device", "iotda:deviceCertificates:query", "Device certificates", &device_certificates::LIST_DEVICES),
     // Device policies
     built("create_device_policy", Post, "/device-policies", "iotda:devicepolicy:create", "Device policies", &policies::CREATE),
     built("list_device_policies", Get, "/device-policies", "iotda:devicepolicy:queryList", "Device policies", &policies::LIST),
@@ -136,11 +137,11 @@ pub(crate) static VENDOR: &[Operation] = &[
     built("show_targets_in_device_policy", Post, "/device-policies/{policy_id}/list-targets", "iotda:devicepolicy:queryTargets", "Device policies", &policies::TARGETS),
     built("unbind_device_policy", Post, "/device-policies/{policy_id}/unbind", "iotda:devicepolicy:unbind", "Device policies", &policies::UNBIND),
     // Provisioning templates
-    later("create_provisioning_template", Post, "/provisioning-templates", "iotda:provisioningTemplates:create", "Provisioning templates"),
-    later("list_provisioning_templates", Get, "/provisioning-templates", "iotda:provisioningTemplates:queryList", "Provisioning templates"),
-    later("delete_provisioning_template", Delete, "/provisioning-templates/{template_id}", "iotda:provisioningTemplates:delete", "Provisioning templates"),
-    later("show_provisioning_template", Get, "/provisioning-templates/{template_id}", "iotda:provisioningTemplates:query", "Provisioning templates"),
-    later("update_provisioning_template", Put, "/provisioning-templates/{template_id}", "iotda:provisioningTemplates:modify", "Provisioning templates"),
+    built("create_provisioning_template", Post, "/provisioning-templates", "iotda:provisioningTemplates:create", "Provisioning templates", &provisioning_templates::CREATE),
+    built("list_provisioning_templates", Get, "/provisioning-templates", "iotda:provisioningTemplates:queryList", "Provisioning templates", &provisioning_templates::LIST),
+    built("delete_provisioning_template", Delete, "/provisioning-templates/{template_id}", "iotda:provisioningTemplates:delete", "Provisioning templates", &provisioning_templates::DELETE),
+    built("show_provisioning_template", Get, "/provisioning-templates/{template_id}", "iotda:provisioningTemplates:query", "Provisioning templates", &provisioning_templates::SHOW),
+    built("update_provisioning_template", Put, "/provisioning-templates/{template_id}", "iotda:provisioningTemplates:modify", "Provisioning templates", &provisioning_templates::UPDATE),
     // Authentication templates
     later("create_device_authentication_template", Post, "/device-authentication-templates", "iotda:authenticationTemplates:create", "Authentication templates"),
     later("list_device_authentication_templates", Get, "/device-authentication-templates", "iotda:authenticationTemplates:queryList", "Authentication templates"),
@@ -239,10 +240,10 @@ pub(crate) static VENDOR: &[Operation] = &[
     later("show_domain_configuration", Get, "/domain-configurations/{configuration_id}", "iotda:domainConfigurations:query", "Domain configurations"),
     later("update_domain_configuration", Put, "/domain-configurations/{configuration_id}", "iotda:domainConfigurations:modify", "Domain configurations"),
     // Server certificates
-    later("create_server_certificate", Post, "/server-certificates", "iotda:serverCertificates:create", "Server certificates"),
-    later("list_server_certificate", Get, "/server-certificates", "iotda:serverCertificates:queryList", "Server certificates"),
-    later("delete_server_certificate", Delete, "/server-certificates/{server_certificate_id}", "iotda:serverCertificates:delete", "Server certificates"),
-    later("show_server_certificate", Get, "/server-certificates/{server_certificate_id}", "iotda:serverCertificates:query", "Server certificates"),
+    built("create_server_certificate", Post, "/server-certificates", "iotda:serverCertificates:create", "Server certificates", &server_certificates::CREATE),
+    built("list_server_certificate", Get, "/server-certificates", "iotda:serverCertificates:queryList", "Server certificates", &server_certificates::LIST),
+    built("delete_server_certificate", Delete, "/server-certificates/{server_certificate_id}", "iotda:serverCertificates:delete", "Server certificates", &server_certificates::DELETE),
+    built("show_server_certificate", Get, "/server-certificates/{server_certificate_id}", "iotda:serverCertificates:query", "Server certificates", &server_certificates::SHOW),
     // Security profiles
     later("create_security_profile", Post, "/security-profiles", "iotda:securityProfiles:create", "Security profiles"),
     later("list_security_profiles", Get, "/security-profiles", "iotda:securityProfiles:queryList", "Security profiles"),

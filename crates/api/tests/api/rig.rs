@@ -189,7 +189,7 @@ impl Rig {
     pub(crate) async fn connect(&self, device_id: &str) -> (Attachment, mpsc::Receiver<Downlink>) {
         let (sender, receiver) = mpsc::channel(16);
         let device = self.platform.device(&DeviceId::parse(device_id).expect("id")).await.expect("the device");
-        let attachment = self.platform.attach(device, Arc::new(Link(sender))).await.expect("attached");
+        let attachment = self.platform.attach(device.into(), Arc::new(Link(sender))).await.expect("attached");
         attachment.begin().await.expect("begun");
         (attachment, receiver)
     }

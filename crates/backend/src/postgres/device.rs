@@ -10,6 +10,7 @@ use causeway_model::{AppId, Code, DeviceId, DeviceNo, NodeId, ProductId, RecordN
 use causeway_platform::device::{CredentialSlot, DeviceStore, DeviceToken, InitialDesired};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 
 use super::connection::{Columns, Params, db, db_or, first, row, rows, run};
 use super::{INSTANCE, LockClass, PostgresStore, lock, no_such_device};
@@ -87,6 +88,35 @@ impl PostgresStore {
         row(&client, &sql, params).await.map_err(db)?.as_ref().map(device).transpose()
     }
 
+    /// A page of the devices `d` that `condition` picks; `params` are its parameters.
+    pub(super) async fn devices_page(
+        &self,
+        condition: &str,
+        params: Params<'_>,
+        page: PageRequest,
+    ) -> Result<Page<Device>> {
+        let client = self.client().await?;
+        let n = params.len();
+        let (marker, offset, limit) = (page.marker.0, i64::from(page.offset), i64::from(page.limit));
+        let mut all = params.to_vec();
+        all.extend([&marker as &(dyn ToSql + Sync), &offset, &limit]);
+        let sql = format!(
+            "{SELECT} WHERE {condition} AND d.no < ${} ORDER BY d.no DESC OFFSET ${} LIMIT ${}",
+            n + 1,
+            n + 2,
+            n + 3
+        );
+        let found = rows(&client, &sql, &all).await.map_err(db)?;
+        let sql = format!("SELECT count(*) FROM device d WHERE {condition}");
+        let count = row(&client, &sql, params).await.map_err(db)?;
+        let items: Vec<Device> = found.iter().map(device).collect::<Result<_>>()?;
+        Ok(Page {
+            marker: items.last().map_or(page.marker, |d| d.no.into()),
+            count: count.as_ref().map_or(Ok(0), first::<i64>)?.unsigned_abs(),
+            items,
+        })
+    }
+
     /// Runs an update of one device; false when it is gone.
     async fn touch(&self, sql: &str, params: Params<'_>) -> Result<bool> {
         let client = self.client().await?;
@@ -109,36 +139,13 @@ impl DeviceStore for PostgresStore {
     }
 
     async fn list_devices(&self, filter: &DeviceFilter, page: PageRequest) -> Result<Page<Device>> {
-        let client = self.client().await?;
         let spaces = filter.spaces.ids();
         let product = filter.product_id.as_ref().map(ProductId::as_str);
         let gateway = filter.gateway_id.as_ref().map(DeviceId::as_str);
         let (from, to) = (filter.from.map(|t| t.0), filter.to.map(|t| t.0));
-        let (marker, offset, limit) = (page.marker.0, i64::from(page.offset), i64::from(page.limit));
-        let list: Params<'_> = &[
-            &INSTANCE,
-            &spaces,
-            &product,
-            &gateway,
-            &filter.cascade,
-            &filter.node_id,
-            &filter.name,
-            &from,
-            &to,
-            &marker,
-            &offset,
-            &limit,
-        ];
-        let sql = format!("{SELECT} WHERE {MATCHES} AND d.no < $10 ORDER BY d.no DESC OFFSET $11 LIMIT $12");
-        let found = rows(&client, &sql, list).await.map_err(db)?;
-        let sql = format!("SELECT count(*) FROM device d WHERE {MATCHES}");
-        let count = row(&client, &sql, &list[..9]).await.map_err(db)?;
-        let items: Vec<Device> = found.iter().map(device).collect::<Result<_>>()?;
-        Ok(Page {
-            marker: items.last().map_or(page.marker, |d| d.no.into()),
-            count: count.as_ref().map_or(Ok(0), first::<i64>)?.unsigned_abs(),
-            items,
-        })
+        let params: Params<'_> =
+            &[&INSTANCE, &spaces, &product, &gateway, &filter.cascade, &filter.node_id, &filter.name, &from, &to];
+        self.devices_page(MATCHES, params, page).await
     }
 
     async fn update_device(&self, device: &Device) -> Result<bool> {

@@ -54,6 +54,10 @@ const TABLES: &[&str] = &[
     "ota_module",
     "ota_package",
     "audit_log",
+    "provisioning_template",
+    "ca_certificate",
+    "device_certificate",
+    "server_certificate",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

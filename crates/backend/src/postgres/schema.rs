@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/files.sql"),
     include_str!("migrations/audit_log.sql"),
     include_str!("migrations/groups.sql"),
+    include_str!("migrations/certificates.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -93,6 +93,29 @@ pub(super) fn delete_device(tx: &mut Tx<'_>, no: i64) -> Outcome<bool> {
     Ok(true)
 }
 
+/// A page of the devices `d` that `clause` picks.
+pub(super) fn devices_where(
+    conn: &Connection,
+    clause: &str,
+    mut values: Vec<Value>,
+    page: PageRequest,
+) -> Outcome<Page<Device>> {
+    let count: i64 = conn
+        .prepare_cached(&format!("SELECT count(*) FROM device d WHERE {clause}"))?
+        .query_row(params_from_iter(&values), |row| row.get(0))?;
+    values.extend([page.marker.0, i64::from(page.limit), i64::from(page.offset)].map(Value::from));
+    let sql = format!(
+        device_sql!(
+            "WHERE d.no IN (SELECT d.no FROM device d WHERE {} AND d.no < ? ORDER BY d.no DESC \
+             LIMIT ? OFFSET ?) ORDER BY d.no DESC"
+        ),
+        clause
+    );
+    let items = read_devices(conn, &sql, params_from_iter(&values))?;
+    let marker = items.last().map_or(page.marker, |d| d.no.into());
+    Ok(Page { items, count: u64::try_from(count).unwrap_or(0), marker })
+}
+
 /// The conditions of a filter on `device d`, made of constant pieces, and their values.
 fn conditions(filter: &DeviceFilter) -> (String, Vec<Value>) {
     // The plus keeps SQLite from walking all devices by the index that begins with the instance.
@@ -135,21 +158,8 @@ fn conditions(filter: &DeviceFilter) -> (String, Vec<Value>) {
 
 /// A list as the tables have it: exact, and slow when many match.
 pub(super) fn list_from_tables(conn: &Connection, filter: &DeviceFilter, page: PageRequest) -> Outcome<Page<Device>> {
-    let (clause, mut values) = conditions(filter);
-    let count: i64 = conn
-        .prepare_cached(&format!("SELECT count(*) FROM device d WHERE {clause}"))?
-        .query_row(params_from_iter(&values), |row| row.get(0))?;
-    values.extend([page.marker.0, i64::from(page.limit), i64::from(page.offset)].map(Value::from));
-    let sql = format!(
-        device_sql!(
-            "WHERE d.no IN (SELECT d.no FROM device d WHERE {} AND d.no < ? ORDER BY d.no DESC \
-             LIMIT ? OFFSET ?) ORDER BY d.no DESC"
-        ),
-        clause
-    );
-    let items = read_devices(conn, &sql, params_from_iter(&values))?;
-    let marker = items.last().map_or(page.marker, |d| d.no.into());
-    Ok(Page { items, count: u64::try_from(count).unwrap_or(0), marker })
+    let (clause, values) = conditions(filter);
+    devices_where(conn, &clause, values, page)
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@ use rcgen::{
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::client_certificates::AskForCertificate;
 use crate::config::TlsSettings;
 
 /// Life of the authority in days.
@@ -23,8 +24,10 @@ const RENEW_DAYS: i64 = 60;
 pub(crate) struct Certificates {
     /// PEM file that clients should trust.
     pub(crate) ca: PathBuf,
-    /// For every TLS door.
+    /// For applications.
     pub(crate) server: Arc<rustls::ServerConfig>,
+    /// For devices: it asks for a certificate.
+    pub(crate) devices: Arc<rustls::ServerConfig>,
 }
 
 /// Names that the server certificate should carry, in a fixed order.
@@ -101,7 +104,8 @@ fn server_is_current(folder: &Path, names: &[String]) -> bool {
     now().unix_timestamp() < renew_at && lines.next() == Some(names.join(",").as_str())
 }
 
-fn server_config(cert: &Path, key: &Path) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+/// For applications and for devices.
+fn server_configs(cert: &Path, key: &Path) -> anyhow::Result<[Arc<rustls::ServerConfig>; 2]> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect)
         .with_context(|| format!("{} is not a PEM certificate chain", cert.display()))?;
@@ -110,14 +114,23 @@ fn server_config(cert: &Path, key: &Path) -> anyhow::Result<Arc<rustls::ServerCo
     }
     let key =
         PrivateKeyDer::from_pem_file(key).with_context(|| format!("{} is not a PEM private key", key.display()))?;
-    let mut config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .context("the certificate and the private key do not belong together")?;
-    // Sessions of ten thousand small devices would hold memory for little: tickets keep them at the client.
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
+    let builder = rustls::ServerConfig::builder;
+    let ask = Arc::new(AskForCertificate::new());
+    let mut configs = [builder().with_no_client_auth(), builder().with_client_cert_verifier(ask)]
+        .map(|builder| builder.with_single_cert(chain.clone(), key.clone_key()))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .context("the certificate and the private key do not belong together")?
+        .into_iter()
+        .map(|mut config| {
+            // Sessions of ten thousand small devices would hold memory for little. Without them, every connection shows
+            // its certificate anew.
+            config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            Arc::new(config)
+        });
+    let mut next = || configs.next().context("a configuration is missing");
+    Ok([next()?, next()?])
 }
 
 /// Loads the certificates of the folder, making what is missing or outdated; `tls.cert` and `tls.key` win.
@@ -132,14 +145,17 @@ pub(crate) fn load_or_make(folder: &Path, settings: &TlsSettings) -> anyhow::Res
         make_authority(&ca, &ca_key).context("the local certificate authority cannot be made")?;
     }
     match (&settings.cert, &settings.key) {
-        (Some(cert), Some(key)) => Ok(Certificates { ca, server: server_config(Path::new(cert), Path::new(key))? }),
+        (Some(cert), Some(key)) => {
+            let [server, devices] = server_configs(Path::new(cert), Path::new(key))?;
+            Ok(Certificates { ca, server, devices })
+        }
         (None, None) => {
             let names = wanted_names(settings);
             if !server_is_current(folder, &names) {
                 make_server(folder, &names).context("the server certificate cannot be made")?;
             }
-            let server = server_config(&folder.join("server.pem"), &folder.join("server.key"))?;
-            Ok(Certificates { ca, server })
+            let [server, devices] = server_configs(&folder.join("server.pem"), &folder.join("server.key"))?;
+            Ok(Certificates { ca, server, devices })
         }
         _ => bail!("tls.cert and tls.key must be set together"),
     }

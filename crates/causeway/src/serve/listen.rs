@@ -23,7 +23,10 @@ pub(crate) struct Listeners(Vec<(&'static str, TcpListener)>);
 pub(crate) struct Doors {
     pub(crate) platform: Arc<Platform>,
     pub(crate) api: causeway_api::ApiState,
+    /// For applications.
     pub(crate) tls: Arc<rustls::ServerConfig>,
+    /// For devices.
+    pub(crate) device_tls: Arc<rustls::ServerConfig>,
     pub(crate) mqtt: Arc<causeway_door_mqtt::Door>,
     pub(crate) device_http: causeway_door_http::HttpDoorSettings,
     pub(crate) api_settings: causeway_api::ApiSettings,
@@ -103,9 +106,9 @@ impl Listeners {
                     let shared = doors.mqtt.clone();
                     let listener = match door {
                         "mqtt" => Listener::Tcp(listener),
-                        "mqtts" => Listener::Tls(listener, tls),
+                        "mqtts" => Listener::Tls(listener, doors.device_tls.clone()),
                         "ws" => Listener::Ws(listener),
-                        _ => Listener::Wss(listener, tls),
+                        _ => Listener::Wss(listener, doors.device_tls.clone()),
                     };
                     parts.spawn(async move {
                         causeway_door_mqtt::serve(shared, listener, stop).await;

@@ -2,6 +2,7 @@
 
 mod admin_file;
 mod certificates;
+mod client_certificates;
 mod data_folder;
 mod listen;
 mod ready;
@@ -104,6 +105,7 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
             platform: platform.clone(),
             api,
             tls: certificates.server.clone(),
+            device_tls: certificates.devices.clone(),
             mqtt: causeway_door_mqtt::Door::new(platform.clone(), Arc::new(config.mqtt)),
             device_http: config.device_http,
             api_settings: config.api,

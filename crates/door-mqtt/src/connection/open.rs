@@ -4,12 +4,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_model::registry::Device;
 use causeway_model::{DeviceNo, Timestamp};
-use causeway_platform::device::{AuthFailure, Credentials};
+use causeway_platform::device::{AuthFailure, Credentials, SignedIn};
 use causeway_platform::downlink::LinkPlace;
 use causeway_platform::session::StoredSession;
 use causeway_wire::mqtt::{self, Connack, Connect, ConnectError, PacketId, Properties, Property, Version};
+use rustls::pki_types::CertificateDer;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,7 @@ pub(crate) async fn open(
             return None;
         }
     };
-    let signed_in = sign_in(&door, &connect, stream.is_encrypted()).await;
+    let signed_in = sign_in(&door, &connect, stream.is_encrypted(), &stream.certificates()).await;
     let (device, client) = match signed_in {
         Ok(signed_in) => signed_in,
         Err(refused) => {
@@ -64,7 +64,7 @@ pub(crate) async fn open(
         }
     };
     let place = LinkPlace { local_ip: stream.local_ip(), is_encrypted: stream.is_encrypted() };
-    let link = Arc::new(Link::new(device.no, listener, door.settings.mailbox as usize).at(place));
+    let link = Arc::new(Link::new(device.device.no, listener, door.settings.mailbox as usize).at(place));
     let opening = Opening { door: &door, connect: &connect, device, client, link, stop };
     match opening.settle(stream, tail).await {
         Ok(connection) => Some(connection),
@@ -112,7 +112,14 @@ impl From<Refusal> for Refused {
 }
 
 /// Checks the CONNECT in the order of the table of return codes; returns the device and its client id without the time.
-async fn sign_in(door: &Door, connect: &Connect<'_>, is_encrypted: bool) -> Result<(Device, Box<str>), Refused> {
+///
+/// A device that signs in by certificate sends no password, or an empty one (`iotda-device-access.md` §2).
+async fn sign_in(
+    door: &Door,
+    connect: &Connect<'_>,
+    is_encrypted: bool,
+    certificates: &[CertificateDer<'_>],
+) -> Result<(SignedIn, Box<str>), Refused> {
     if connect.properties.authentication_method().is_some() {
         return Err(Refusal::AuthenticationMethod.into()); // v5 [MQTT-4.12.0-1]
     }
@@ -122,13 +129,15 @@ async fn sign_in(door: &Door, connect: &Connect<'_>, is_encrypted: bool) -> Resu
         return Err(Refusal::KeepAlive.into());
     }
     let user_name = connect.user_name.filter(|name| *name == client.device_id).ok_or(Refusal::UserName)?;
-    let password = connect.password.filter(|p| p.len() <= MAX_FIELD).ok_or(Refusal::UserName)?;
+    let password = connect.password.or((!certificates.is_empty()).then_some(&[]));
+    let password = password.filter(|p| p.len() <= MAX_FIELD).ok_or(Refusal::UserName)?;
     let credentials = Credentials {
         device_id: user_name,
         sign_type: client.sign_type,
         timestamp: client.timestamp,
         password,
         encrypted: is_encrypted,
+        certificates,
     };
     match door.platform.authenticate_device(credentials).await {
         Ok(device) => Ok((device, client.stable.into())),
@@ -186,7 +195,7 @@ async fn say_no(stream: Stream, version: Version, connack: &Connack<'_>) {
 struct Opening<'a> {
     door: &'a Arc<Door>,
     connect: &'a Connect<'a>,
-    device: Device,
+    device: SignedIn,
     client: Box<str>,
     link: Arc<Link>,
     stop: &'a CancellationToken,
@@ -199,7 +208,7 @@ impl Opening<'_> {
     /// The stream, when the store failed; none when the connection is not wanted any more.
     async fn settle(self, stream: Stream, tail: Vec<u8>) -> Result<Box<Connection>, Option<Stream>> {
         let door = self.door;
-        let no = self.device.no;
+        let no = self.device.device.no;
         // Whatever fails below drops it after what it unparked, so that the next connection finds that.
         let seat = door.places.take(self.link.clone()).await;
         // An even newer connection has the place, or the platform stops.

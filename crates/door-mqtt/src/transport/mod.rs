@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -40,6 +41,16 @@ impl Stream {
             Self::Wss(websocket) => websocket.get_ref().get_ref().0,
         };
         socket.local_addr().ok().map(|a| a.ip())
+    }
+
+    /// The certificates that the device handed over in the handshake, its own first.
+    pub(crate) fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        let tls = match self {
+            Self::Tcp(_) | Self::Ws(_) => return Vec::new(),
+            Self::Tls(stream) => stream.get_ref().1,
+            Self::Wss(socket) => socket.get_ref().get_ref().1,
+        };
+        tls.peer_certificates().map(<[_]>::to_vec).unwrap_or_default()
     }
 }
 

@@ -1,11 +1,13 @@
 //! Checking who a device is (002 §2.1.2.11, 001).
 
-use causeway_model::registry::Device;
+use causeway_model::registry::{AuthType, Device};
 use causeway_model::{DeviceId, Error, Timestamp};
 use ring::hmac;
+use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
 use crate::Platform;
+use crate::certificate::{Proof, Shown};
 
 /// How a device signs (`iotda-device-access.md` §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,25 @@ pub struct Credentials<'a> {
     pub password: &'a [u8],
     /// Whether the door is encrypted.
     pub encrypted: bool,
+    /// The certificates that it handed over in the TLS handshake, its own first; the handshake proved that it has the
+    /// private key. Empty when it handed over none.
+    pub certificates: &'a [CertificateDer<'a>],
+}
+
+/// A device that showed who it is.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The device.
+    pub device: Device,
+    /// The certificate it did so with.
+    pub(crate) proof: Option<Box<Proof>>,
+}
+
+impl From<Device> for SignedIn {
+    /// A device that showed who it is otherwise than by a certificate.
+    fn from(device: Device) -> Self {
+        Self { device, proof: None }
+    }
 }
 
 /// Why a device may not sign in. The client learns only what its wire's table lets it learn.
@@ -42,8 +63,28 @@ pub enum AuthFailure {
     StaleTimestamp,
     /// The device is frozen.
     Frozen,
-    /// The device signs in by certificate, or through its gateway.
+    /// The device signs in through its gateway.
     NotBySecret,
+    /// The device signs in by certificate and showed none.
+    CertificateMissing,
+    /// What was shown is not the certificate of a device.
+    InvalidCertificate,
+    /// The certificate is over.
+    CertificateExpired,
+    /// The certificate is not valid yet.
+    CertificateNotYetValid,
+    /// The certificate was revoked.
+    CertificateRevoked,
+    /// No authority of the device's space signed the certificate.
+    UnknownCa,
+    /// The authority's private key was not shown yet.
+    UnverifiedCa,
+    /// The authority is over, or not valid yet.
+    CaExpired,
+    /// The certificate is not the device's.
+    FingerprintMismatch,
+    /// The device is unknown, and the template of its authority does not fit.
+    ProvisioningRefused,
     /// The device may only use encrypted doors.
     PlainDoor,
     /// The platform cannot tell now.
@@ -60,6 +101,16 @@ impl AuthFailure {
             Self::StaleTimestamp => "stale_timestamp",
             Self::Frozen => "frozen",
             Self::NotBySecret => "not_by_secret",
+            Self::CertificateMissing => "certificate_missing",
+            Self::InvalidCertificate => "invalid_certificate",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateNotYetValid => "certificate_not_yet_valid",
+            Self::CertificateRevoked => "certificate_revoked",
+            Self::UnknownCa => "unknown_ca",
+            Self::UnverifiedCa => "unverified_ca",
+            Self::CaExpired => "ca_expired",
+            Self::FingerprintMismatch => "fingerprint_mismatch",
+            Self::ProvisioningRefused => "provisioning_refused",
             Self::PlainDoor => "plain_door",
             Self::Unavailable(_) => "unavailable",
         }
@@ -86,22 +137,37 @@ impl Platform {
     ///
     /// # Errors
     /// Why not.
-    pub async fn authenticate_device(&self, shown: Credentials<'_>) -> Result<Device, AuthFailure> {
+    pub async fn authenticate_device(&self, shown: Credentials<'_>) -> Result<SignedIn, AuthFailure> {
         let outcome = self.check_credentials(shown).await;
         let word = outcome.as_ref().map_or_else(AuthFailure::as_str, |_| "ok");
         metrics::counter!("causeway_device_auth_total", "outcome" => word).increment(1);
         outcome
     }
 
-    async fn check_credentials(&self, shown: Credentials<'_>) -> Result<Device, AuthFailure> {
+    async fn check_credentials(&self, shown: Credentials<'_>) -> Result<SignedIn, AuthFailure> {
         let id = DeviceId::parse(shown.device_id).map_err(|_| AuthFailure::UnknownDevice)?;
-        let device =
-            self.store.device(&id).await.map_err(AuthFailure::Unavailable)?.ok_or(AuthFailure::UnknownDevice)?;
+        let device = self.store.device(&id).await.map_err(AuthFailure::Unavailable)?;
+        // A device with a secret may hand over a certificate, for another platform say: the secret is what counts.
+        match device {
+            None if shown.certificates.is_empty() => Err(AuthFailure::UnknownDevice),
+            None => self.provision(&id, &Shown::read(shown.certificates)?).await,
+            Some(device) if device.gateway_id.is_some() => Err(AuthFailure::NotBySecret),
+            Some(device) if device.auth.auth_type == AuthType::Certificates => {
+                if shown.certificates.is_empty() {
+                    return Err(AuthFailure::CertificateMissing);
+                }
+                self.check_certificate(device, &Shown::read(shown.certificates)?).await
+            }
+            Some(device) => self.check_secret(device, shown).map(SignedIn::from),
+        }
+    }
+
+    fn check_secret(&self, device: Device, shown: Credentials<'_>) -> Result<Device, AuthFailure> {
         if !is_hour_stamp(shown.timestamp) {
             return Err(AuthFailure::StaleTimestamp);
         }
         let secrets = [&device.auth.secret, &device.auth.secondary_secret];
-        if device.gateway_id.is_some() || secrets.iter().all(|s| s.is_none()) {
+        if secrets.iter().all(|s| s.is_none()) {
             return Err(AuthFailure::NotBySecret);
         }
         let mut matched = false;

@@ -1,6 +1,6 @@
 //! Reading, changing, freezing and deleting devices (002 §3.4).
 
-use causeway_model::registry::{Device, DeviceFilter, Page, PageRequest};
+use causeway_model::registry::{AuthType, Device, DeviceFilter, Page, PageRequest};
 use causeway_model::status::StatusEvent;
 use causeway_model::{Code, DeviceId, Error, Result};
 
@@ -128,7 +128,7 @@ impl Platform {
     /// Replaces a secret and returns the new one, to be shown once.
     ///
     /// # Errors
-    /// [`Code::DeviceNotFound`].
+    /// [`Code::DeviceNotFound`]; [`Code::WrongAuthType`] for a device that signs in by certificate.
     pub async fn reset_secret(
         &self,
         id: &DeviceId,
@@ -137,6 +137,12 @@ impl Platform {
         force_disconnect: bool,
     ) -> Result<String> {
         let device = self.device(id).await?;
+        if device.auth.auth_type == AuthType::Certificates {
+            return Err(Error::new(
+                Code::WrongAuthType,
+                "Operation not allowed. The device signs in with a certificate and has no secret.",
+            ));
+        }
         let secret = secret.unwrap_or_else(|| random_hex(16));
         if !self.store.set_secret(device.no, slot, &self.secrets.seal(secret.as_bytes())).await? {
             return Err(not_found(id));

@@ -7,7 +7,7 @@ mod register;
 mod token;
 mod versions;
 
-pub use credentials::{AuthFailure, Credentials, SignType};
+pub use credentials::{AuthFailure, Credentials, SignType, SignedIn};
 pub use manage::DeviceChange;
 pub use port::*;
 pub use register::{NewDevice, NewDeviceAuth, Registered};

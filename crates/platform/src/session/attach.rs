@@ -7,6 +7,7 @@ use causeway_model::status::{DeviceStatus, StatusEvent};
 use causeway_model::{Code, Error, Result};
 
 use crate::Platform;
+use crate::device::SignedIn;
 use crate::downlink::DeviceLink;
 use crate::outbox::notification;
 use crate::uplink::{Change, DeviceContext, StatusChange, Unit};
@@ -30,11 +31,16 @@ impl Platform {
     /// device is ONLINE, for every reader, when this returns.
     ///
     /// # Errors
-    /// [`Code::DeviceNotFound`] and [`Code::DeviceState`] when the device was deleted or frozen meanwhile.
-    pub async fn attach(self: &Arc<Self>, device: Device, link: Arc<dyn DeviceLink>) -> Result<Attachment> {
-        let Some(context) = self.context_of(device).await? else {
+    /// [`Code::DeviceNotFound`] and [`Code::DeviceState`] when the device was deleted or frozen, or its certificate
+    /// refused, meanwhile.
+    pub async fn attach(self: &Arc<Self>, signed_in: SignedIn, link: Arc<dyn DeviceLink>) -> Result<Attachment> {
+        let Some(mut context) = self.context_of(signed_in.device).await? else {
             return Err(Error::internal("a device has no product"));
         };
+        if signed_in.proof.is_some() {
+            let fresh = Arc::get_mut(&mut context);
+            fresh.ok_or_else(|| Error::internal("a new context is shared"))?.proof = signed_in.proof;
+        }
         let generation = self.directory.insert(context.clone(), link);
         let attachment = Attachment { platform: self.clone(), context, generation };
         self.departures.forget(&attachment.context.id);
@@ -49,6 +55,11 @@ impl Platform {
         }
         self.load_policies(&attachment.context).await?;
         attachment.context.set_tags(reading, &known.tags);
+        if let Some(proof) = &attachment.context.proof
+            && !self.still_holds(&attachment.context.app_id, proof).await?
+        {
+            return Err(Error::new(Code::DeviceState, "The certificate was refused while the device connected."));
+        }
         self.change_status(&attachment.context, known.connection, StatusEvent::Connected).await?;
         Ok(attachment)
     }

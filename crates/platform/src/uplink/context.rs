@@ -11,6 +11,7 @@ use causeway_model::tag::Tag;
 use causeway_model::{AppId, DeviceId, DeviceNo, NodeId};
 use parking_lot::Mutex;
 
+use crate::certificate::Proof;
 use crate::policy::{OwnPolicies, TopicRules};
 use crate::product::ProductHandle;
 use crate::shadow::OpenDesired;
@@ -41,6 +42,8 @@ pub struct DeviceContext {
     pub gateway_id: Option<DeviceId>,
     tags: Mutex<ShownTags>,
     tag_readings: AtomicU32,
+    /// The certificate that its connection was opened with.
+    pub(crate) proof: Option<Box<Proof>>,
     /// Desired properties that the device has not shown yet.
     pub(crate) open_desired: Mutex<Option<Box<OpenDesired>>>,
     /// Rises with every reading of the desired side; only the newest reading is kept.
@@ -65,6 +68,7 @@ impl DeviceContext {
             tags: Mutex::new(ShownTags { text: tags_text(&device.tags), reading: 0 }),
             tag_readings: AtomicU32::new(0),
             gateway_id: device.gateway_id,
+            proof: None,
             open_desired: Mutex::new(None),
             desired_readings: AtomicU32::new(0),
             handed: Mutex::new(HashSet::new()),
