@@ -1,4 +1,14 @@
-//! Tokens and projects in the manner of the vendor's IAM, as far as clients of IoTDA use it.
+//! Users, groups, policies, keys, tokens and projects in the manner of the vendor's IAM v3, as its SDK asks for them.
+
+mod grants;
+mod groups;
+mod keys;
+mod operations;
+mod projects;
+mod roles;
+mod users;
+
+pub(crate) use operations::OPERATIONS;
 
 use axum::http::{HeaderName, HeaderValue};
 use causeway_model::{Code, Error, Result, Timestamp};
@@ -8,7 +18,7 @@ use serde_json::{Value, json as value};
 
 use crate::bounded::{Any, Text};
 use crate::call::{Call, Reply};
-use crate::operation::{Built, Param, json};
+use crate::operation::{Built, json};
 use crate::shape::{Definitions, Shape, body, reply};
 
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -86,7 +96,7 @@ body! {
 }
 
 /// A time as IAM writes it, with microseconds.
-pub(crate) struct Micros(Timestamp);
+pub(crate) struct Micros(pub(crate) Timestamp);
 
 impl Serialize for Micros {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -167,32 +177,20 @@ reply! {
     }
 }
 
-reply! {
-    /// A project.
-    pub(crate) struct Project {
-        /// Its id.
-        id: String,
-        /// Its name.
-        name: String,
-        /// Its domain.
-        domain_id: String,
-        /// Its parent.
-        parent_id: String,
-        /// What it is for.
-        description: &'static str,
-        /// Whether it is in use.
-        enabled: bool,
-        /// Whether it is a domain.
-        is_domain: bool,
-    }
+/// The text of 002 §10.1.
+fn not_permitted() -> Error {
+    Error::new(Code::NotPermitted, "Operation not allowed. The user does not have the permission")
 }
 
-reply! {
-    /// The projects.
-    pub(crate) struct Projects {
-        /// The platform's one project.
-        projects: Vec<Project>,
-    }
+/// Refuses callers who may not do the operation to the user of the path and are somebody else.
+async fn require_for_user(call: &Call) -> Result<()> {
+    call.platform().require_for_user(call.caller()?, call.path("user_id"), call.operation.action).await
+}
+
+/// Whether the query asks for the platform's one domain, or for none.
+fn is_own_domain(call: &Call) -> Result<bool> {
+    let asked = call.text("domain_id")?.filter(|v| !v.is_empty());
+    Ok(asked.is_none_or(|id| id == call.platform().instance.id.as_str()))
 }
 
 /// The one domain: the instance.
@@ -201,7 +199,7 @@ fn domain(call: &Call) -> Domain {
     Domain { name: "default".to_owned(), id }
 }
 
-pub(crate) static CREATE_TOKEN: Built = Built::new(
+pub(super) static CREATE_TOKEN: Built = Built::new(
     "Signs in with user name and password. The token is in the header X-Subject-Token; send it as X-Auth-Token.",
     json::<TokenReply>(201),
     |c| Box::pin(create_token(c)),
@@ -241,26 +239,6 @@ async fn create_token(call: Call) -> Result<Reply> {
         roles: Vec::new(),
     };
     Ok(Reply::created(&TokenReply { token: body })?.with_header(SUBJECT_TOKEN, token))
-}
-
-pub(crate) static LIST_PROJECTS: Built =
-    Built::new("Shows the platform's one project. SDKs without a project id ask for it.", json::<Projects>(200), |c| {
-        Box::pin(list_projects(c))
-    })
-    .query(&[Param::optional::<Text<Any, 0, 255>>("name", "Name of a region; any means the platform's one project.")]);
-
-async fn list_projects(call: Call) -> Result<Reply> {
-    let domain_id = domain(&call).id;
-    let project = Project {
-        id: call.platform().instance.project_id.to_string(),
-        name: PROJECT_NAME.to_owned(),
-        parent_id: domain_id.clone(),
-        domain_id,
-        description: "",
-        enabled: true,
-        is_domain: false,
-    };
-    Reply::ok(&Projects { projects: vec![project] })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(crate) const OWN: &str = "causeway";
 
 /// Every operation there is.
 pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
-    VENDOR.iter().chain(OWN_OPERATIONS).chain(SERVER)
+    VENDOR.iter().chain(OWN_OPERATIONS).chain(SERVER).chain(iam::OPERATIONS)
 }
 
 const fn later(
@@ -39,7 +39,8 @@ const fn built(
     Operation { id, verb, base: Base::Project, path, action, area, built: Some(built) }
 }
 
-const fn server(
+/// A row of what belongs to no project.
+pub(crate) const fn server(
     id: &'static str,
     verb: Verb,
     path: &'static str,
@@ -288,8 +289,6 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
 /// What belongs to no project.
 #[rustfmt::skip]
 pub(crate) static SERVER: &[Operation] = &[
-    server("create_token", Post, "/v3/auth/tokens", "", "Identity", &iam::CREATE_TOKEN),
-    server("list_projects", Get, "/v3/projects", "", "Identity", &iam::LIST_PROJECTS),
     server("move_clock", Post, "/debug/clock", "", OWN, &ops::MOVE_CLOCK),
     server("health", Get, "/healthz", "", OWN, &ops::HEALTH),
     server("readiness", Get, "/readyz", "", OWN, &ops::READINESS),
