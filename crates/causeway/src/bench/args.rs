@@ -36,6 +36,8 @@ pub(crate) enum Mode {
     Command(CommandArgs),
     /// Authenticated connects, one after another on each line.
     Connect(ConnectArgs),
+    /// A large registry over REST: registering in bulk, reading devices and lists of them.
+    Registry(RegistryArgs),
 }
 
 /// Options of every mode.
@@ -213,6 +215,65 @@ pub(crate) struct ConnectArgs {
     /// Options of every mode.
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+}
+
+/// `causeway bench registry`
+///
+/// Without --ready-file or --api, the run starts a platform of its own on free ports, and at the end once more on the same
+/// data, to measure the start.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RegistryArgs {
+    /// Devices to have in the end; those that are there count.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) devices: u32,
+
+    /// Products that they are of.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) products: u32,
+
+    /// How devices are registered.
+    #[arg(long, value_enum, default_value_t = Via::Files)]
+    pub(crate) via: Via,
+
+    /// Rows of a file.
+    #[arg(long, value_name = "N", default_value_t = 30_000, value_parser = clap::value_parser!(u32).range(1..=30_000))]
+    pub(crate) file_rows: u32,
+
+    /// Files whose tasks run at once.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub(crate) files_at_once: u32,
+
+    /// Requests of each kind of read.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) reads: u32,
+
+    /// Reads under way at once.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) concurrency: u32,
+
+    /// Folder of the platform that the run starts; it stays, and a later run goes on with its devices. Default: a
+    /// temporary one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Configuration key of the platform that the run starts. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// Options of every mode.
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+/// How [`RegistryArgs`] registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Via {
+    /// Batch tasks that create the devices of an uploaded file.
+    #[default]
+    Files,
+    /// One request a device.
+    Requests,
 }
 
 /// Reads `500ms`, `30s`, `2m`, `1h`, or a bare number of seconds.

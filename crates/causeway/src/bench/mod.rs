@@ -10,6 +10,7 @@ mod idle;
 mod ingest;
 mod payload;
 mod process;
+mod registry;
 mod report;
 mod target;
 
@@ -25,5 +26,6 @@ pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<()> {
         args::Mode::Idle(args) => idle::run(args).await,
         args::Mode::Command(args) => command::run(args).await,
         args::Mode::Connect(args) => connect::run(args).await,
+        args::Mode::Registry(args) => registry::run(args).await,
     }
 }

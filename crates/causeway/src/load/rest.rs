@@ -198,11 +198,38 @@ impl Api {
             .map_err(|source| RestError::Unreadable { operation: format!("{method} {path}"), source })
     }
 
+    /// Uploads one file as the part `file` of a form.
+    ///
+    /// # Errors
+    /// As [`RestError`] lists.
+    pub(crate) async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        name: &str,
+        content: &[u8],
+    ) -> Result<T, RestError> {
+        // Longer than a line of any table, so that no content holds it.
+        let boundary = format!("causeway-{}", "-".repeat(60));
+        let mut body =
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n")
+                .into_bytes();
+        body.extend_from_slice(content);
+        body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        let answer = self.send("POST", path, &kind, body.into()).await?;
+        serde_json::from_slice(&answer)
+            .map_err(|source| RestError::Unreadable { operation: format!("POST {path}"), source })
+    }
+
     async fn call_raw(&self, method: &'static str, path: &str, body: Option<&Value>) -> Result<Bytes, RestError> {
+        let body = Bytes::from(body.map(Value::to_string).unwrap_or_default());
+        self.send(method, path, "application/json", body).await
+    }
+
+    async fn send(&self, method: &'static str, path: &str, kind: &str, body: Bytes) -> Result<Bytes, RestError> {
         let operation = || format!("{method} {path}");
         let transport = |source: anyhow::Error| RestError::Transport { operation: operation(), source };
-        let body = Bytes::from(body.map(Value::to_string).unwrap_or_default());
-        let request = self.request(method, path, &body).map_err(transport)?;
+        let request = self.request(method, path, kind, &body).map_err(transport)?;
         let exchange = async {
             let _slot = self.shared.slots.acquire().await.context("the client is closed")?;
             self.exchange(request).await
@@ -228,14 +255,20 @@ impl Api {
         })
     }
 
-    fn request(&self, method: &'static str, path: &str, body: &Bytes) -> anyhow::Result<Request<Full<Bytes>>> {
+    fn request(
+        &self,
+        method: &'static str,
+        path: &str,
+        kind: &str,
+        body: &Bytes,
+    ) -> anyhow::Result<Request<Full<Bytes>>> {
         let shared = &*self.shared;
         let target = format!("/v5/iot/{}{path}", shared.project_id);
         let date = identity::now().compact();
         let builder = Request::builder()
             .method(method)
             .uri(&target)
-            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, kind)
             .header(header::HOST, &shared.authority)
             .header(header::USER_AGENT, USER_AGENT)
             .header("X-Project-Id", &shared.project_id)
@@ -249,7 +282,7 @@ impl Api {
                     path: raw_path,
                     query,
                     headers: &[
-                        ("content-type", "application/json"),
+                        ("content-type", kind),
                         ("host", &shared.authority),
                         ("user-agent", USER_AGENT),
                         ("x-project-id", &shared.project_id),
