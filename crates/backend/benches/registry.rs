@@ -1,30 +1,26 @@
-//! What a large registry costs in the embedded store: registering, reading one device, and every kind of list.
+//! What a large registry costs in a store: registering, reading one device, and every kind of list.
 //!
 //! ```sh
-//! cargo bench -p causeway-backend --bench registry -- [devices] [folder]
+//! cargo bench -p causeway-backend --bench registry -- [devices] [folder | postgres://user@host/database]
 //! ```
 //!
 //! Registers devices of ten products in two spaces (default 1,000,000) while one device reports all the time, opens the
-//! store anew, and prints the latency of reads. With a folder the file stays there, and a file that is there already is
-//! only read.
+//! store anew, and prints the latency of reads. With a folder or a database the devices stay there, and those that are there
+//! already are only read.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use causeway_backend::StoreSettings;
-use causeway_backend::sqlite::SqliteStore;
 use causeway_model::properties::PropertyObject;
 use causeway_model::registry::{
     App, AuthType, Device, DeviceAuth, DeviceFilter, PageRequest, Product, ProductFilter, Sealed,
 };
 use causeway_model::status::DeviceStatus;
 use causeway_model::{AppId, DeviceId, DeviceNo, NodeId, ProductId, RecordNo, Spaces, Timestamp};
-use causeway_platform::app::AppStore;
-use causeway_platform::device::DeviceStore;
-use causeway_platform::instance::InstanceStore;
-use causeway_platform::product::ProductStore;
-use causeway_platform::uplink::{Change, ReportRow, Unit, UplinkStore};
+use causeway_platform::Store;
+use causeway_platform::uplink::{Change, ReportRow, Unit};
 
 const CALL: usize = 10_000;
 
@@ -105,7 +101,7 @@ fn percentiles(mut times: Vec<Duration>) -> String {
     format!("p50 {:>7.2} ms  p99 {:>7.2} ms  max {:>7.2} ms", at(0.5), at(0.99), at(1.0))
 }
 
-async fn fill(store: &Arc<SqliteStore>, devices: usize) {
+async fn fill(store: &Arc<dyn Store>, devices: usize) {
     let (a, b) = (store.insert_app(app("a"), 10).await.expect("a"), store.insert_app(app("b"), 10).await.expect("b"));
     let mut products = Vec::new();
     for n in 0..10 {
@@ -160,7 +156,7 @@ async fn fill(store: &Arc<SqliteStore>, devices: usize) {
     println!("RSS {} MB, at most {} MB", status_mb("VmRSS"), status_mb("VmHWM"));
 }
 
-async fn read(store: &SqliteStore, devices: usize) {
+async fn read(store: &dyn Store, devices: usize) {
     let newest = PageRequest { marker: RecordNo(i64::MAX), offset: 0, limit: 50 };
     let far = PageRequest { offset: 500, ..newest };
     let old = PageRequest { marker: RecordNo(1000), ..newest };
@@ -216,10 +212,10 @@ async fn read(store: &SqliteStore, devices: usize) {
     println!("RSS {} MB, at most {} MB", status_mb("VmRSS"), status_mb("VmHWM"));
 }
 
-async fn open(folder: &Path) -> Arc<SqliteStore> {
+async fn open(url: Option<&str>, folder: &Path) -> Arc<dyn Store> {
     let since = Instant::now();
-    let path = folder.join("causeway.db");
-    let store = Arc::new(SqliteStore::open(&path, &StoreSettings::default()).await.expect("open"));
+    let settings = StoreSettings { url: url.map(str::to_owned), ..StoreSettings::default() };
+    let store = causeway_backend::open(&settings, folder).await.expect("open");
     println!("opened in {:?}, RSS {} MB", since.elapsed(), status_mb("VmRSS"));
     store
 }
@@ -228,15 +224,18 @@ async fn open(folder: &Path) -> Arc<SqliteStore> {
 async fn main() {
     let mut args = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
     let devices = args.next().map_or(1_000_000, |n| n.parse().expect("a number of devices"));
+    let place = args.next();
+    let url = place.as_deref().filter(|p| p.starts_with("postgres"));
     let temporary = tempfile::tempdir().expect("a temporary folder");
-    let folder = args.next().map_or_else(|| temporary.path().to_owned(), Into::into);
+    let folder = place.as_ref().filter(|_| url.is_none()).map_or_else(|| temporary.path().to_owned(), Into::into);
     std::fs::create_dir_all(&folder).expect("the folder");
-    if !folder.join("causeway.db").exists() {
-        let store = open(&folder).await;
+    let store = open(url, &folder).await;
+    if store.apps().await.expect("spaces").is_empty() {
         fill(&store, devices).await;
-        store.close().await;
     }
-    let store = open(&folder).await;
-    read(&store, devices).await;
+    store.close().await;
+    drop(store);
+    let store = open(url, &folder).await;
+    read(&*store, devices).await;
     store.close().await;
 }

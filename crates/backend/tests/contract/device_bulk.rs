@@ -132,3 +132,17 @@ pub(crate) async fn two_calls_share_no_device(place: Arc<Place>) {
     assert!(refusals.into_iter().all(|e| e.code() == Code::DeviceExists));
     assert_eq!(count(&*store).await, 2_000);
 }
+
+pub(crate) async fn a_text_that_cannot_be_stored_harms_no_other(place: Arc<Place>) {
+    let store = place.open().await;
+    let (_, product) = seed(&*store).await;
+    let named = |id: &str, name: &str| Device { name: Some(name.to_owned()), ..device(&product, id) };
+    let devices = plain(vec![named("a", "good"), named("b", "with \u{0} inside"), named("c", "good")]);
+    let outcomes = store.insert_devices(devices).await;
+    assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
+    match &outcomes[1] {
+        Ok(device) => assert_eq!(device.name.as_deref(), Some("with \u{0} inside")),
+        Err(error) => assert_eq!(error.code(), Code::InvalidInput),
+    }
+    assert_eq!(count(&*store).await, outcomes.iter().flatten().count() as u64);
+}

@@ -103,6 +103,7 @@ contract! {
         more_than_a_transaction_takes,
         reports_are_not_held_up,
         two_calls_share_no_device,
+        a_text_that_cannot_be_stored_harms_no_other,
     }
     device_list {
         filters,

@@ -14,9 +14,9 @@ use super::super::error::{Failure, Outcome};
 use super::super::{INSTANCE, SqliteStore, shadow};
 
 /// Devices handed to the writer at once.
-const SLICE: usize = 512;
+const SLICE: usize = 1024;
 /// The writer inserts so long, then commits and sees to what devices reported meanwhile.
-const SLICE_TIME: Duration = Duration::from_millis(8);
+const SLICE_TIME: Duration = Duration::from_millis(15);
 
 /// A device with the shadow that it is born with, made off the writer's thread.
 struct NewDevice {
@@ -94,28 +94,22 @@ type Placed<T> = Vec<(usize, T)>;
 
 /// Inserts devices until the time is over: their outcomes, and those that are left. Fails when SQLite does: then none
 /// is kept.
-fn insert_some(
-    conn: &Connection,
-    mut devices: Placed<NewDevice>,
-) -> Outcome<(Placed<Result<Device>>, Placed<NewDevice>)> {
+fn insert_some(conn: &Connection, devices: Placed<NewDevice>) -> Outcome<(Placed<Result<Device>>, Placed<NewDevice>)> {
     let deadline = Instant::now() + SLICE_TIME;
     let mut homes = HashMap::new();
     let mut done = Vec::with_capacity(devices.len());
-    let mut taken = 0;
-    for (at, new) in &mut devices {
-        let outcome = match insert(conn, new, &mut homes) {
-            Ok(()) => Ok(new.device.clone()),
-            Err(Failure::Platform(error)) => Err(error),
+    let mut left = devices.into_iter();
+    for (at, mut new) in left.by_ref() {
+        match insert(conn, &mut new, &mut homes) {
+            Ok(()) => done.push((at, Ok(new.device))),
+            Err(Failure::Platform(error)) => done.push((at, Err(error))),
             Err(failure) => return Err(failure),
-        };
-        done.push((*at, outcome));
-        taken += 1;
+        }
         if Instant::now() >= deadline {
             break;
         }
     }
-    devices.drain(..taken);
-    Ok((done, devices))
+    Ok((done, left.collect()))
 }
 
 /// Inserts one device and completes it with what the store knows. A refusal leaves nothing behind.
