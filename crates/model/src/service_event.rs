@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::file::{FileAttributes, Transfer};
 use crate::time::Timestamp;
 
 /// What one envelope holds.
@@ -39,6 +40,17 @@ pub enum EventBody<'a> {
     DeviceInfo(DeviceVersions<'a>),
     /// `$ota`, `version_report`: versions of firmware and software.
     VersionReport(DeviceVersions<'a>),
+    /// `$file_manager`: the device asks for a URL.
+    FileUrl {
+        /// To upload to or to download from.
+        transfer: Transfer,
+        /// What it calls the file.
+        name: Cow<'a, str>,
+        /// What it says of the content.
+        attributes: FileAttributes,
+    },
+    /// `$file_manager`: what became of a transfer.
+    FileResult(FileResult<'a>),
     /// A system service whose event the platform does not serve. It is counted.
     Unserved,
     /// A service of the product model, or one that nobody knows.
@@ -50,6 +62,21 @@ pub enum EventBody<'a> {
         /// Its parameters: a JSON object, verbatim.
         paras: &'a str,
     },
+}
+
+/// What a device says of a transfer (002 §2.1.2.5.3, §2.1.2.5.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileResult<'a> {
+    /// Which way.
+    pub transfer: Transfer,
+    /// Which object.
+    pub object_name: Cow<'a, str>,
+    /// 0: done; 1: not.
+    pub result_code: i64,
+    /// HTTP status that the device saw.
+    pub status_code: Option<i64>,
+    /// Free text.
+    pub description: Option<Cow<'a, str>>,
 }
 
 /// Versions that a device tells; `None` leaves what is known.

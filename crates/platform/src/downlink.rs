@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use causeway_model::file::Transfer;
 use causeway_model::message::DeviceMessage;
 use causeway_model::properties::PropertyObject;
 use causeway_model::{DeviceId, Error, Timestamp};
 
+use crate::file::FileUrl;
 use crate::message::MessageDone;
 
 /// Something for one device (or a device behind it).
@@ -70,6 +72,13 @@ pub struct EventNotice {
 /// What an event of the platform says, by service.
 #[derive(Clone, Debug)]
 pub enum NoticeBody {
+    /// `$file_manager`: the URL that the device asked for.
+    File {
+        /// To upload to or to download from.
+        transfer: Transfer,
+        /// The answer.
+        url: FileUrl,
+    },
     /// `$time_sync`: the time.
     Time(TimeNotice),
 }

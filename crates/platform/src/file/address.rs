@@ -11,14 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_model::file::ObjectKey;
-use causeway_model::{Code, Error, Result, Timestamp};
+use causeway_model::{Code, DeviceId, Error, Result, Timestamp};
 use ring::hmac;
 use tokio::sync::Notify;
 
 use super::{Access, Objects};
 use crate::Platform;
 use crate::secrets::Secrets;
-use crate::uplink::DeviceContext;
 
 /// Where the platform serves files itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -187,17 +186,15 @@ impl Platform {
         Ok(base()? + &self.files.sign(access, key, expires, limit))
     }
 
-    /// A URL for a device, at the address by which it is connected.
+    /// A URL for a device, at the address by which `via`, itself or its gateway, is connected.
     pub(crate) async fn file_url_for_device(
         &self,
-        device: &DeviceContext,
+        via: &DeviceId,
         access: Access,
         key: &ObjectKey,
         limit: u64,
     ) -> Result<String> {
-        let via = device.gateway_id.as_ref().unwrap_or(&device.id);
-        let entry = self.directory.get(device.id.as_str()).or_else(|| self.directory.get(via.as_str()));
-        let place = entry.map(|e| e.link.place()).unwrap_or_default();
+        let place = self.directory.get(via.as_str()).map(|e| e.link.place()).unwrap_or_default();
         self.file_url(access, key, limit, || {
             let host = place.local_ip.map(host_of);
             self.files.base(self.settings.files.base_url.as_deref(), host.as_deref(), place.is_encrypted)

@@ -1,14 +1,18 @@
 //! What devices ask for and report (service `$file_manager`, 002 §2.1.2.5).
 
+use std::borrow::Cow;
+
 use causeway_model::file::{
     File, FileAttributes, FileSource, FileState, ObjectKey, Transfer, TransferResult, file_name,
 };
-use causeway_model::{Code, Error, FileId, RecordNo, Result};
+use causeway_model::service_event::FileResult;
+use causeway_model::{Code, DeviceId, Error, FileId, RecordNo, Result};
 
 use super::{Access, FileLimits};
 use crate::Platform;
 use crate::secrets::random_hex;
 use crate::uplink::DeviceContext;
+use crate::uplink::events::Speaker;
 
 /// A device's request for a URL.
 #[derive(Clone, Debug)]
@@ -44,11 +48,46 @@ fn id_in(object_name: &str) -> Option<FileId> {
 }
 
 impl Platform {
+    /// Answers a device's request for a URL. `None` when there is nothing to answer: the documents have no answer for
+    /// a file that is not there, and SDKs cannot take one without a URL.
+    pub(crate) async fn device_file_url(
+        &self,
+        speaker: &Speaker<'_>,
+        transfer: Transfer,
+        ask: FileAsk<'_>,
+    ) -> Result<Option<FileUrl>> {
+        let (device, via) = (speaker.subject, &speaker.from.id);
+        match transfer {
+            Transfer::Upload => self.device_upload_url(device, via, ask).await.map(Some),
+            Transfer::Download => {
+                let url = self.device_download_url(device, via, ask).await?;
+                if url.is_none() {
+                    return Err(Error::new(Code::FileNotFound, "The device asks for a file that is not there for it."));
+                }
+                Ok(url)
+            }
+        }
+    }
+
+    /// Takes what a device says of a transfer.
+    pub(crate) async fn take_file_result(&self, speaker: &Speaker<'_>, told: FileResult<'_>) -> Result<()> {
+        let result = TransferResult {
+            result_code: told.result_code,
+            status_code: told.status_code,
+            description: told.description.map(Cow::into_owned),
+            at: speaker.heard.at,
+        };
+        if self.report_transfer(speaker.subject, told.transfer, &told.object_name, result).await? {
+            return Ok(());
+        }
+        Err(Error::new(Code::FileNotFound, "The device reports on a file that is not its own."))
+    }
+
     /// A URL to upload a file of `device` to.
     ///
     /// # Errors
     /// [`Code::InvalidInput`] for a name that no file can have; [`Code::FileTooLarge`]; [`Code::TooManyFiles`].
-    pub async fn device_upload_url(&self, device: &DeviceContext, ask: FileAsk<'_>) -> Result<FileUrl> {
+    async fn device_upload_url(&self, device: &DeviceContext, via: &DeviceId, ask: FileAsk<'_>) -> Result<FileUrl> {
         let name =
             file_name(ask.name).ok_or_else(|| Error::invalid("Invalid input. 'file_name' is no name of a file."))?;
         let limit = self.upload_limit(&ask.attributes)?;
@@ -76,7 +115,7 @@ impl Platform {
         };
         let limits = FileLimits { files: self.settings.files.max_per_device, waiting: self.settings.files.max_waiting };
         // The URL first: a record without one would only be in the way.
-        let url = self.file_url_for_device(device, Access::Write, &file.key, limit).await?;
+        let url = self.file_url_for_device(via, Access::Write, &file.key, limit).await?;
         let file = self.store.insert_file(file, Some(device.no), None, limits).await?;
         self.files.due.notify_one();
         Ok(self.url_answer(url, file))
@@ -87,7 +126,12 @@ impl Platform {
     ///
     /// # Errors
     /// Only the store's.
-    pub async fn device_download_url(&self, device: &DeviceContext, ask: FileAsk<'_>) -> Result<Option<FileUrl>> {
+    async fn device_download_url(
+        &self,
+        device: &DeviceContext,
+        via: &DeviceId,
+        ask: FileAsk<'_>,
+    ) -> Result<Option<FileUrl>> {
         let by_object = match id_in(ask.name) {
             Some(id) => self.readable(device, &id).await?.filter(|f| f.state == FileState::Stored),
             None => None,
@@ -98,7 +142,7 @@ impl Platform {
             (None, None) => None,
         };
         let Some(mut file) = found else { return Ok(None) };
-        let url = self.file_url_for_device(device, Access::Read, &file.key, 0).await?;
+        let url = self.file_url_for_device(via, Access::Read, &file.key, 0).await?;
         file.announced.size = file.size.or(file.announced.size);
         file.announced.hash_code = file.sha256.take().or(file.announced.hash_code);
         Ok(Some(self.url_answer(url, file)))
@@ -137,7 +181,7 @@ impl Platform {
     ///
     /// # Errors
     /// Only the store's.
-    pub async fn report_transfer(
+    async fn report_transfer(
         &self,
         device: &DeviceContext,
         transfer: Transfer,

@@ -10,6 +10,7 @@ use super::DeviceContext;
 use super::road::Taken;
 use crate::Platform;
 use crate::downlink::{EventNotice, NoticeBody, TimeNotice};
+use crate::file::FileAsk;
 
 /// Who speaks and of whom, for the events of one envelope.
 pub(crate) struct Speaker<'a> {
@@ -60,6 +61,15 @@ impl Platform {
             }
             EventBody::DeviceInfo(versions) | EventBody::VersionReport(versions) => {
                 self.note_versions(speaker.subject.no, versions).await?;
+                None
+            }
+            EventBody::FileUrl { transfer, name, attributes } => {
+                let ask = FileAsk { name: &name, attributes };
+                let url = self.device_file_url(speaker, transfer, ask).await?;
+                url.map(|url| NoticeBody::File { transfer, url })
+            }
+            EventBody::FileResult(result) => {
+                self.take_file_result(speaker, result).await?;
                 None
             }
             EventBody::Unserved | EventBody::Model { .. } => {

@@ -2,7 +2,7 @@
 
 mod children;
 mod context;
-mod events;
+pub(crate) mod events;
 mod port;
 mod road;
 

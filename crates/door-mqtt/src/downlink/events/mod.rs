@@ -1,6 +1,7 @@
 //! Events of the platform for `…/sys/events/down` (`iotda-device-access.md` §6): one file a service. One service stands
 //! in an envelope, because the C SDK takes no more than three.
 
+mod file;
 mod time;
 
 use causeway_model::Timestamp;
@@ -23,6 +24,7 @@ struct Written {
 /// The payload of a notice that leaves at `now`.
 pub(crate) fn payload(notice: &EventNotice, now: Timestamp) -> String {
     let Written { service_id, event_type, paras } = match &notice.body {
+        NoticeBody::File { transfer, url } => file::write(*transfer, url),
         NoticeBody::Time(time) => time::write(time, now),
     };
     let mut out = String::with_capacity(paras.len() + 256);

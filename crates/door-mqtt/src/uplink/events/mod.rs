@@ -1,6 +1,7 @@
 //! The events envelope (`iotda-device-access.md` §6): one file a service. Service names count with and without their
 //! dollar, because some SDKs leave it out.
 
+mod file;
 mod info;
 mod time;
 
@@ -93,6 +94,7 @@ fn body<'a>(event: &Event<'a>) -> EventBody<'a> {
     let served = match event.service_id.trim_start_matches('$') {
         "time_sync" => time::read(event),
         "sdk_info" | "device_info" => info::read(event),
+        "file_manager" => file::read(event),
         "ota" => info::read_versions(event),
         _ if event.service_id.starts_with('$') => None,
         _ => Some(EventBody::Model {
