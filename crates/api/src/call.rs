@@ -75,6 +75,8 @@ pub(crate) struct Call {
     pub(crate) from: Option<IpAddr>,
     /// What the audit log is to know besides; see [`concerns`](Self::concerns).
     pub(crate) note: SharedNote,
+    /// How the caller names the platform: a host, with or without a port.
+    pub(crate) host: Option<String>,
     /// In which spaces the caller may do what the operation does.
     pub(crate) allowed: Spaces,
     /// Decoded parameters of the path.

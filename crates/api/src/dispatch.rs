@@ -238,19 +238,26 @@ async fn serve_operation(
         Some(caller) => state.platform().allowed_spaces(caller, operation.action).await?,
         None => Spaces::All,
     };
+    let host = head.uri.authority().map(|a| a.as_str());
+    let host = host.or_else(|| head.headers.get(header::HOST)?.to_str().ok()).filter(|h| is_host(h)).map(str::to_owned);
     let from = head.extensions.get::<Peer>().map(|p| p.0);
     let note = draft.as_ref().map(|d| d.note().clone()).unwrap_or_default();
     if let Some(draft) = draft.as_mut() {
         draft.locate(state.platform()).await?;
     }
     let platform = state.platform().clone();
-    let call = Call { state, operation, caller, from, note, allowed, path, query, body, form };
+    let call = Call { state, operation, caller, from, host, note, allowed, path, query, body, form };
     let work = async move {
         let _room = room;
         call.check_path().await?;
         (built.handler)(call).await
     };
     finish(operation, work, limit, draft.take().map(|draft| (platform, draft))).await
+}
+
+/// Whether a text can be repeated as the host of a URL.
+fn is_host(text: &str) -> bool {
+    (1..=260).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
 }
 
 /// Carries the work out to its end even when the client goes away: a change that is stored must also be announced, and

@@ -6,6 +6,7 @@
 use causeway_model::audit::AuditLevel;
 use causeway_model::file::{FileSource, FileState, ObjectKey, TransferResult};
 use causeway_model::message::{Encoding, MessageStatus, MessageTopic, PayloadFormat};
+use causeway_model::ota::PackageType;
 use causeway_model::policy::{Statement, TargetKind};
 use causeway_model::product::ServiceCapability;
 use causeway_model::registry::{AuthType, TopicRight};
@@ -134,6 +135,51 @@ pub(crate) fn transfer(text: Option<&str>) -> Result<Option<TransferResult>> {
 /// A size as a column takes it.
 pub(crate) fn size_column(size: Option<u64>) -> Option<i64> {
     size.map(|n| i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// Reads [`PackageType::as_str`] back.
+pub(crate) fn package_type(word: &str) -> Result<PackageType> {
+    PackageType::parse(word).ok_or_else(|| unreadable("a type of an OTA package", word))
+}
+
+/// Source versions of a package as a JSON array.
+pub(crate) fn versions_text(versions: &[String]) -> Result<String> {
+    serde_json::to_string(versions).map_err(|e| Error::internal(format_args!("cannot write versions: {e}")))
+}
+
+/// Reads what [`versions_text`] wrote.
+pub(crate) fn versions(text: &str) -> Result<Vec<String>> {
+    serde_json::from_str(text).map_err(|e| Error::internal(format_args!("cannot read stored versions: {e}")))
+}
+
+pub(crate) fn ota_module_exists(name: &str) -> Error {
+    Error::new(Code::OtaModuleExists, format!("The product has an OTA module '{name}' already."))
+}
+
+pub(crate) fn too_many_ota_modules(limit: u32) -> Error {
+    Error::new(
+        Code::TooManyOtaModules,
+        format!("Operation not allowed. The product has {limit} OTA modules already, which is the limit."),
+    )
+}
+
+pub(crate) fn ota_module_in_use() -> Error {
+    Error::new(Code::OtaModuleInUse, "Operation not allowed. The OTA module has packages. Delete them first.")
+}
+
+pub(crate) fn no_such_ota_module(name: &str) -> Error {
+    Error::new(Code::OtaModuleNotFound, format!("The product has no OTA module '{name}'."))
+}
+
+pub(crate) fn no_such_ota_object() -> Error {
+    Error::new(Code::OtaObjectNotFound, "Invalid input. The object of the OTA package is no stored file.")
+}
+
+pub(crate) fn ota_package_exists(version: &str) -> Error {
+    Error::new(
+        Code::OtaPackageExists,
+        format!("The product has an OTA package of this type, module and version, '{version}', already."),
+    )
 }
 
 /// Column `format`: `standard` or `raw`.

@@ -13,6 +13,7 @@ pub mod group;
 pub mod history;
 pub mod ids;
 pub mod message;
+pub mod ota;
 pub mod permission;
 pub mod policy;
 pub mod product;

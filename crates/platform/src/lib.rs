@@ -18,6 +18,7 @@ pub mod history;
 pub mod iam;
 pub mod instance;
 pub mod message;
+pub mod ota;
 pub mod outbox;
 mod platform;
 pub mod policy;
@@ -47,6 +48,7 @@ pub trait Store:
     + iam::IamStore
     + instance::InstanceStore
     + message::MessageStore
+    + ota::OtaStore
     + outbox::OutboxStore
     + policy::PolicyStore
     + product::ProductStore
@@ -71,6 +73,7 @@ impl<T> Store for T where
         + iam::IamStore
         + instance::InstanceStore
         + message::MessageStore
+        + ota::OtaStore
         + outbox::OutboxStore
         + policy::PolicyStore
         + product::ProductStore

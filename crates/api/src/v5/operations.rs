@@ -2,9 +2,7 @@
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
 use super::{
-    apps, audit, certificates, commands, device_certificates, devices, groups, history, messages, model_files,
-    policies, products, properties, provisioning_templates, push, queues, search, server_certificates, shadow, tags,
-    topics,
+    apps, audit, certificates, commands, device_certificates, devices, files, groups, history, messages, model_files, ota, policies, products, properties, provisioning_templates, push, queues, search, server_certificates, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
@@ -178,15 +176,15 @@ pub(crate) static VENDOR: &[Operation] = &[
     later("delete_export_task", Delete, "/export-tasks/{export_task_id}", "iotda:exportTasks:delete", "Export tasks"),
     later("show_export_task", Get, "/export-tasks/{export_task_id}/file", "iotda:exportTasks:query", "Export tasks"),
     // OTA modules and packages
-    later("create_ota_module", Post, "/ota-upgrades/modules", "iotda:otamodules:create", "OTA modules and packages"),
-    later("list_ota_modules", Get, "/ota-upgrades/modules", "iotda:otamodules:queryList", "OTA modules and packages"),
-    later("create_ota_package", Post, "/ota-upgrades/packages", "iotda:otapackages:create", "OTA modules and packages"),
-    later("list_ota_package_info", Get, "/ota-upgrades/packages", "iotda:otapackages:queryList", "OTA modules and packages"),
-    later("delete_ota_module", Delete, "/ota-upgrades/modules/{module_id}", "iotda:otamodules:delete", "OTA modules and packages"),
-    later("show_ota_module", Get, "/ota-upgrades/modules/{module_id}", "iotda:otamodules:query", "OTA modules and packages"),
-    later("update_ota_module", Put, "/ota-upgrades/modules/{module_id}", "iotda:otamodules:modify", "OTA modules and packages"),
-    later("delete_ota_package", Delete, "/ota-upgrades/packages/{package_id}", "iotda:otapackages:delete", "OTA modules and packages"),
-    later("show_ota_package", Get, "/ota-upgrades/packages/{package_id}", "iotda:otapackages:query", "OTA modules and packages"),
+    built("create_ota_module", Post, "/ota-upgrades/modules", "iotda:otamodules:create", "OTA modules and packages", &ota::CREATE_MODULE),
+    built("list_ota_modules", Get, "/ota-upgrades/modules", "iotda:otamodules:queryList", "OTA modules and packages", &ota::LIST_MODULES),
+    built("create_ota_package", Post, "/ota-upgrades/packages", "iotda:otapackages:create", "OTA modules and packages", &ota::CREATE_PACKAGE),
+    built("list_ota_package_info", Get, "/ota-upgrades/packages", "iotda:otapackages:queryList", "OTA modules and packages", &ota::LIST_PACKAGES),
+    built("delete_ota_module", Delete, "/ota-upgrades/modules/{module_id}", "iotda:otamodules:delete", "OTA modules and packages", &ota::DELETE_MODULE),
+    built("show_ota_module", Get, "/ota-upgrades/modules/{module_id}", "iotda:otamodules:query", "OTA modules and packages", &ota::SHOW_MODULE),
+    built("update_ota_module", Put, "/ota-upgrades/modules/{module_id}", "iotda:otamodules:modify", "OTA modules and packages", &ota::UPDATE_MODULE),
+    built("delete_ota_package", Delete, "/ota-upgrades/packages/{package_id}", "iotda:otapackages:delete", "OTA modules and packages", &ota::DELETE_PACKAGE),
+    built("show_ota_package", Get, "/ota-upgrades/packages/{package_id}", "iotda:otapackages:query", "OTA modules and packages", &ota::SHOW_PACKAGE),
     // Data forwarding rules
     later("create_routing_rule", Post, "/routing-rule/rules", "iotda:routingrules:create", "Data forwarding rules"),
     later("create_rule_action", Post, "/routing-rule/actions", "iotda:routingactions:create", "Data forwarding rules"),
@@ -283,6 +281,11 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
     built("show_push", Get, "/apps/{app_id}/push", "iotda:app:query", OWN, &push::SHOW),
     built("delete_push", Delete, "/apps/{app_id}/push", "iotda:app:modify", OWN, &push::DELETE),
     built("list_audit_logs", Get, "/audit-logs", "iotda:auditLogs:queryList", OWN, &audit::LIST),
+    built("create_file", Post, "/files", "iotda:files:create", OWN, &files::CREATE),
+    built("list_files", Get, "/files", "iotda:files:queryList", OWN, &files::LIST),
+    built("show_file", Get, "/files/{file_id}", "iotda:files:query", OWN, &files::SHOW),
+    built("show_file_url", Get, "/files/{file_id}/url", "iotda:files:query", OWN, &files::URL),
+    built("delete_file", Delete, "/files/{file_id}", "iotda:files:delete", OWN, &files::DELETE),
     built("show_device_history", Get, "/devices/{device_id}/history", "iotda:devices:query", OWN, &history::SHOW),
 ];
 

@@ -215,19 +215,21 @@ impl FileStore for PostgresStore {
     }
 
     async fn delete_file(&self, no: RecordNo) -> Result<bool> {
-        let client = self.client().await?;
-        let sql =
-            "DELETE FROM file f WHERE no = $1 AND NOT EXISTS (SELECT FROM ota_package o WHERE o.object_key = f.key)";
-        if run(&client, sql, &[&no.0]).await.map_err(db)? > 0 {
-            return Ok(true);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(db)?;
+        // A package that is being made of it is waited for.
+        let sql = "SELECT key FROM file WHERE no = $1 FOR UPDATE";
+        let Some(found) = row(&transaction, sql, &[&no.0]).await.map_err(db)? else { return Ok(false) };
+        let sql = "SELECT no FROM ota_package WHERE object_key = $1 LIMIT 1";
+        if row(&transaction, sql, &[&first::<&str>(&found)?]).await.map_err(db)?.is_some() {
+            return Err(Error::new(
+                Code::FileInUse,
+                "Operation not allowed. An OTA package consists of the file. Delete the package first.",
+            ));
         }
-        if row(&client, "SELECT no FROM file WHERE no = $1", &[&no.0]).await.map_err(db)?.is_none() {
-            return Ok(false);
-        }
-        Err(Error::new(
-            Code::FileInUse,
-            "Operation not allowed. An OTA package consists of the file. Delete the package first.",
-        ))
+        run(&transaction, "DELETE FROM file WHERE no = $1", &[&no.0]).await.map_err(db)?;
+        transaction.commit().await.map_err(db)?;
+        Ok(true)
     }
 
     async fn due_files(&self, now: Timestamp, limit: u32) -> Result<Vec<File>> {

@@ -36,6 +36,7 @@ mod history;
 mod iam;
 mod instance;
 mod message;
+mod ota;
 mod outbox;
 mod policy;
 mod product;

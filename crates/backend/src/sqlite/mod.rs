@@ -53,6 +53,7 @@ mod instance;
 mod memory;
 mod message;
 mod migrations;
+mod ota;
 mod outbox;
 mod policy;
 mod product;
