@@ -2,7 +2,9 @@
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
 use super::{
-    apps, audit, certificates, commands, device_certificates, devices, files, groups, history, messages, model_files, ota, policies, products, properties, provisioning_templates, push, queues, search, server_certificates, shadow, tags, topics,
+    apps, audit, certificates, commands, device_certificates, devices, files, groups, history, messages, model_files,
+    ota, policies, products, properties, provisioning_templates, push, queues, search, server_certificates, shadow,
+    tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
