@@ -10,12 +10,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("causeway-model", &[]),
     ("causeway-wire", &["causeway-model"]),
     ("causeway-rules", &["causeway-model"]),
-    ("causeway-platform", &["causeway-model", "causeway-rules"]),
+    ("causeway-sheet", &[]),
+    ("causeway-platform", &["causeway-model", "causeway-rules", "causeway-sheet"]),
     ("causeway-backend", &["causeway-model", "causeway-platform"]),
     ("causeway-door-mqtt", &["causeway-model", "causeway-platform", "causeway-wire"]),
     ("causeway-door-http", &["causeway-model", "causeway-platform", "causeway-wire"]),
     ("causeway-product-files", &["causeway-model"]),
-    ("causeway-api", &["causeway-model", "causeway-platform", "causeway-product-files", "causeway-rules"]),
+    (
+        "causeway-api",
+        &["causeway-model", "causeway-platform", "causeway-product-files", "causeway-rules", "causeway-sheet"],
+    ),
     ("causeway-delivery", &["causeway-model", "causeway-platform", "causeway-wire"]),
     (
         "causeway",

@@ -185,7 +185,7 @@ async fn serve_operation(
         draft.claims(claim.credential());
     }
     let limit = match claim {
-        Some(_) if operation.built.is_some_and(|b| b.file.is_some()) => state.settings().max_upload.0,
+        Some(_) if operation.built.is_some_and(|b| b.file.is_some() || b.large) => state.settings().max_upload.0,
         Some(_) => state.settings().max_body.0,
         None => state.settings().max_body.0.min(STRANGER_BODY_MAX),
     };

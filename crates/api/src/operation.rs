@@ -152,6 +152,8 @@ pub(crate) struct Built {
     pub(crate) body: Option<Schema>,
     /// The part of `multipart/form-data` that holds the file it takes instead of a JSON body.
     pub(crate) file: Option<&'static str>,
+    /// Whether its JSON body may be as large as a file.
+    pub(crate) large: bool,
     pub(crate) success: Success,
     /// What can go wrong besides what can go wrong with every operation.
     pub(crate) errors: &'static [Code],
@@ -168,6 +170,7 @@ impl Built {
             paged: false,
             body: None,
             file: None,
+            large: false,
             success,
             errors: &[],
             handler,
@@ -190,6 +193,11 @@ impl Built {
     #[allow(dead_code, reason = "operations that take files come next")]
     pub(crate) const fn file(self, name: &'static str) -> Self {
         Self { file: Some(name), ..self }
+    }
+
+    /// Takes JSON up to `api.max_upload` instead of `api.max_body`.
+    pub(crate) const fn large(self) -> Self {
+        Self { large: true, ..self }
     }
 
     pub(crate) const fn errors(self, errors: &'static [Code]) -> Self {

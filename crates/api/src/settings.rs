@@ -8,7 +8,8 @@ settings! {
     pub struct ApiSettings in "api" {
         /// Largest body of a request; a larger one is answered with 413.
         max_body: ByteSize = ByteSize(1 << 20),
-        /// Largest body of an operation that takes a file as `multipart/form-data`; a larger one is answered with 413.
+        /// Largest body of an operation that takes a file as `multipart/form-data`, or a batch task with its list of
+        /// targets; a larger one is answered with 413.
         max_upload: ByteSize = ByteSize(16 << 20),
         /// Bodies of requests under way may take so much memory together; further ones wait, for `api.body_timeout` at
         /// most. At least `api.max_body`

@@ -4,6 +4,7 @@
 //! A word that cannot be read back means that the data was changed by hand or by a newer program: an internal error.
 
 use causeway_model::audit::AuditLevel;
+use causeway_model::batch::{ExportStatus, TargetStatus, TaskStatus, TaskType};
 use causeway_model::file::{FileSource, FileState, ObjectKey, TransferResult};
 use causeway_model::message::{Encoding, MessageStatus, MessageTopic, PayloadFormat};
 use causeway_model::ota::PackageType;
@@ -11,7 +12,7 @@ use causeway_model::policy::{Statement, TargetKind};
 use causeway_model::product::ServiceCapability;
 use causeway_model::registry::{AuthType, TopicRight};
 use causeway_model::status::DeviceStatus;
-use causeway_model::{Code, Error, Result, Timestamp};
+use causeway_model::{AppId, Code, Error, Result, Spaces, Timestamp};
 use causeway_platform::session::StoredSubscription;
 
 fn unreadable(what: &str, word: &str) -> Error {
@@ -243,4 +244,49 @@ pub(crate) fn too_many_queues(limit: u32) -> Error {
 
 pub(crate) fn queue_exists(name: &str) -> Error {
     Error::new(Code::QueueExists, format!("An AMQP queue with the name '{name}' exists."))
+}
+
+/// Reads [`TaskType::as_str`] back.
+pub(crate) fn task_type(word: &str) -> Result<TaskType> {
+    TaskType::parse(word).ok_or_else(|| unreadable("a type of batch task", word))
+}
+
+/// Reads [`TaskStatus::as_str`] back.
+pub(crate) fn task_status(word: &str) -> Result<TaskStatus> {
+    TaskStatus::parse(word).ok_or_else(|| unreadable("a status of a batch task", word))
+}
+
+/// Reads [`TargetStatus::as_str`] back.
+pub(crate) fn target_status(word: &str) -> Result<TargetStatus> {
+    TargetStatus::parse(word).ok_or_else(|| unreadable("a status of a target", word))
+}
+
+/// Reads [`ExportStatus::as_str`] back.
+pub(crate) fn export_status(word: &str) -> Result<ExportStatus> {
+    ExportStatus::parse(word).ok_or_else(|| unreadable("a status of an export", word))
+}
+
+/// Spaces as a JSON array of their ids; nothing for all.
+pub(crate) fn spaces_text(spaces: &Spaces) -> Result<Option<String>> {
+    let write =
+        |ids| serde_json::to_string(&ids).map_err(|e| Error::internal(format_args!("cannot write spaces: {e}")));
+    spaces.ids().map(write).transpose()
+}
+
+/// Reads what [`spaces_text`] wrote.
+pub(crate) fn spaces(text: Option<&str>) -> Result<Spaces> {
+    let Some(text) = text else { return Ok(Spaces::All) };
+    let ids: Vec<String> =
+        serde_json::from_str(text).map_err(|e| Error::internal(format_args!("cannot read stored spaces: {e}")))?;
+    Ok(Spaces::Only(ids.into_iter().map(AppId::trusted).collect()))
+}
+
+/// A count of a row.
+pub(crate) fn count(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+/// A count of a row that is small.
+pub(crate) fn small(n: i64) -> u32 {
+    u32::try_from(n).unwrap_or(0)
 }

@@ -86,7 +86,7 @@ macro_rules! for_each_part {
             for_each_part!(@try config, $part, $body;
                 listen, tls, clock, log, store, objects, s3, mqtt, device_http, api,
                 platform.model, platform.registry, platform.certificate, platform.device, platform.command, platform.message,
-                platform.history, platform.push, platform.files, platform.ota, platform.iam);
+                platform.history, platform.push, platform.files, platform.ota, platform.iam, platform.batch);
             Ok(false)
         })();
         outcome

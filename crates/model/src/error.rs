@@ -285,6 +285,32 @@ codes! {
     TooManyServerCertificates = "IOTDA.016302", Forbidden;
     /// The instance has this server certificate.
     ServerCertificateExists = "IOTDA.016303", Conflict;
+    /// No such batch task.
+    BatchTaskNotFound = "IOTDA.017000", NotFound;
+    /// The task's status forbids the operation.
+    BatchTaskState = "IOTDA.017001", Forbidden;
+    /// A batch task must have exactly one source of targets, and this type takes only certain ones.
+    BatchTargets = "IOTDA.017002", Invalid;
+    /// The document of a batch task does not fit its type.
+    BatchDocument = "IOTDA.017003", Invalid;
+    /// The number of batch tasks has reached its limit.
+    TooManyBatchTasks = "IOTDA.017004", Forbidden;
+    /// No such target in the batch task.
+    BatchTargetNotFound = "IOTDA.017005", NotFound;
+    /// Only tasks that were made with `need_confirm` can be confirmed.
+    BatchNotConfirmable = "IOTDA.017006", Forbidden;
+    /// No such uploaded file.
+    BatchFileNotFound = "IOTDA.017100", NotFound;
+    /// The file cannot be read, or rows of it are wrong; the message names them.
+    InvalidBatchFile = "IOTDA.017101", Invalid;
+    /// The number of uploaded files has reached its limit.
+    TooManyBatchFiles = "IOTDA.017102", Forbidden;
+    /// No such export task.
+    ExportTaskNotFound = "IOTDA.017200", NotFound;
+    /// The export is not ready, or failed.
+    ExportNotReady = "IOTDA.017201", Forbidden;
+    /// The number of export tasks has reached its limit.
+    TooManyExportTasks = "IOTDA.017202", Forbidden;
     /// The request rate of the caller has reached its limit.
     RateLimited = "IOTDA.021101", Overloaded;
     /// The request rate of the tenant has reached its limit.

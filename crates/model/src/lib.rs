@@ -5,6 +5,7 @@
 //! Start reading at [`event`] (what a device can say) and [`product`] (what a product allows it to say).
 
 pub mod audit;
+pub mod batch;
 pub mod certificate;
 pub mod error;
 pub mod event;

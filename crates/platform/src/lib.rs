@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod batch;
 pub mod bus;
 pub mod certificate;
 pub mod clock;
@@ -41,6 +42,7 @@ pub trait Store:
     app::AppStore
     + audit::AuditStore
     + certificate::CertificateStore
+    + batch::BatchStore
     + device::DeviceStore
     + file::FileStore
     + group::GroupStore
@@ -66,6 +68,7 @@ impl<T> Store for T where
     T: app::AppStore
         + audit::AuditStore
         + certificate::CertificateStore
+        + batch::BatchStore
         + device::DeviceStore
         + file::FileStore
         + group::GroupStore

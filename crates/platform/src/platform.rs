@@ -83,6 +83,7 @@ pub struct Platform {
     /// Policies are read one time after another, so that an older reading never replaces a newer one.
     pub(crate) policies_reloading: tokio::sync::Mutex<()>,
     pub(crate) message_waits: MessageWaits,
+    pub(crate) batch: crate::batch::Engine,
     pub(crate) standings: Standings,
     pub(crate) throttle: Throttle,
     pub(crate) token_key: hmac::Key,
@@ -111,6 +112,7 @@ impl Platform {
         let instance = bootstrap(&*store, &clock).await?;
         let token_key = hmac::Key::new(hmac::HMAC_SHA256, &secrets.derive("auth tokens"));
         let files = Files::new(files, &secrets);
+        let batch = crate::batch::Engine::new(&settings.batch);
         let platform = Arc::new_cyclic(|itself| Self {
             itself: itself.clone(),
             audit_log: AuditLog::start(store.clone(), settings.audit.queue),
@@ -134,6 +136,7 @@ impl Platform {
             policies: ArcSwap::default(),
             policies_reloading: tokio::sync::Mutex::default(),
             message_waits: MessageWaits::default(),
+            batch,
             standings: Standings::default(),
             throttle: Throttle::default(),
             token_key,

@@ -207,6 +207,34 @@ settings! {
     }
 }
 
+settings! {
+    /// Batch tasks, their files and exports.
+    pub struct BatchSettings in "batch" {
+        /// Most targets of a task, listed, in groups, or rows of a file.
+        max_targets: u32 = 30_000,
+        /// Tasks under way at the same time; further ones wait for their turn.
+        tasks_at_once: u32 = 4,
+        /// Targets of all tasks together under way at the same time. Tasks take turns.
+        targets_at_once: u32 = 500,
+        /// Targets whose device is registered, changed or deleted at the same time; part of `batch.targets_at_once`.
+        writes_at_once: u32 = 64,
+        /// Most tasks kept; further ones are refused until finished ones are deleted.
+        max_tasks: u32 = 1000,
+        /// How far ahead a task may be scheduled.
+        max_schedule: Span = Span::secs(7 * 86_400),
+        /// Largest uploaded file.
+        max_file: ByteSize = ByteSize(8 << 20),
+        /// An uploaded xlsx file may unpack to at most this.
+        max_unpacked: ByteSize = ByteSize(64 << 20),
+        /// Most uploaded files kept.
+        max_files: u32 = 100,
+        /// Most export tasks kept.
+        max_exports: u32 = 100,
+        /// Export tasks go with their files so long after they were made; `0ms` keeps them.
+        export_retention: Span = Span::secs(7 * 86_400),
+    }
+}
+
 /// The platform's settings, part by part.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformSettings {
@@ -236,4 +264,6 @@ pub struct PlatformSettings {
     pub iam: IamSettings,
     /// See [`AuditSettings`].
     pub audit: AuditSettings,
+    /// See [`BatchSettings`].
+    pub batch: BatchSettings,
 }

@@ -51,14 +51,18 @@ pub(super) static CREATE: Built = Built::new(
     Code::TooManyPending,
 ]);
 
-async fn create(call: Call) -> Result<Reply> {
-    let id = call.device_id()?;
-    let command: DeviceCommand = call.body()?;
-    let command = NewCommand {
+/// The command that a body asks for.
+pub(super) fn new_command(command: DeviceCommand) -> Result<NewCommand> {
+    Ok(NewCommand {
         service_id: command.service_id.map(Text::into_string).filter(|t| !t.is_empty()),
         command_name: command.command_name.map(Text::into_string).filter(|t| !t.is_empty()),
         paras: decode::object("paras", &command.paras)?,
-    };
+    })
+}
+
+async fn create(call: Call) -> Result<Reply> {
+    let id = call.device_id()?;
+    let command = new_command(call.body()?)?;
     let answered = call.platform().send_command(&id, command).await?;
     Reply::ok(&CommandReply {
         command_id: Some(answered.command_id.to_string()),

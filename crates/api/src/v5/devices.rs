@@ -24,7 +24,8 @@ const EXTENSION_MAX: usize = 1024;
 
 type NameFilter = Text<Any, 0, 256>;
 
-fn checked_extension(raw: Option<Box<RawValue>>) -> Result<Option<String>> {
+/// The caller's own JSON, if it is short enough.
+pub(super) fn checked_extension(raw: Option<Box<RawValue>>) -> Result<Option<String>> {
     let Some(raw) = raw else { return Ok(None) };
     decode::check_depth("extension_info", &raw)?;
     if decode::characters(&raw) > EXTENSION_MAX {

@@ -198,7 +198,8 @@ fn checked_properties(raw: Option<Box<RawValue>>) -> Result<Option<String>> {
     Ok(Some(raw.get().to_owned()))
 }
 
-fn new_message(asked: NewDeviceMessage) -> Result<NewMessage> {
+/// The message that a body asks for.
+pub(super) fn new_message(asked: NewDeviceMessage) -> Result<NewMessage> {
     let encoding = match asked.encoding.map(|w| w.as_str()) {
         Some("base64") => Encoding::Base64,
         _ => Encoding::None,

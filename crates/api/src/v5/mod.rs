@@ -4,6 +4,7 @@
 mod answer;
 mod apps;
 mod audit;
+mod batch;
 mod certificates;
 mod commands;
 mod device_body;

@@ -2,9 +2,9 @@
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
 use super::{
-    apps, audit, certificates, commands, device_certificates, devices, files, groups, history, messages, model_files,
-    ota, policies, products, properties, provisioning_templates, push, queues, search, server_certificates, shadow,
-    tags, topics,
+    apps, audit, batch, certificates, commands, device_certificates, devices, files, groups, history, messages,
+    model_files, ota, policies, products, properties, provisioning_templates, push, queues, search,
+    server_certificates, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
@@ -162,21 +162,21 @@ pub(crate) static VENDOR: &[Operation] = &[
     later("show_device_proxy", Get, "/device-proxies/{proxy_id}", "iotda:deviceProxies:query", "Device proxies"),
     later("update_device_proxy", Put, "/device-proxies/{proxy_id}", "iotda:deviceProxies:modify", "Device proxies"),
     // Batch tasks and files
-    later("create_batch_task", Post, "/batchtasks", "iotda:batchtasks:create", "Batch tasks and files"),
-    later("list_batch_tasks", Get, "/batchtasks", "iotda:batchtasks:queryList", "Batch tasks and files"),
-    later("list_batch_task_files", Get, "/batchtask-files", "iotda:batchtaskFiles:queryList", "Batch tasks and files"),
-    later("upload_batch_task_file", Post, "/batchtask-files", "iotda:batchtaskFiles:create", "Batch tasks and files"),
-    later("delete_batch_task", Delete, "/batchtasks/{task_id}", "iotda:batchtasks:delete", "Batch tasks and files"),
-    later("show_batch_task", Get, "/batchtasks/{task_id}", "iotda:batchtasks:query", "Batch tasks and files"),
-    later("delete_batch_task_file", Delete, "/batchtask-files/{file_id}", "iotda:batchtaskFiles:delete", "Batch tasks and files"),
-    later("confirm_batch_task", Post, "/batchtasks/{task_id}/confirm", "iotda:batchtasks:modify", "Batch tasks and files"),
-    later("retry_batch_task", Post, "/batchtasks/{task_id}/retry", "iotda:batchtasks:retry", "Batch tasks and files"),
-    later("stop_batch_task", Post, "/batchtasks/{task_id}/stop", "iotda:batchtasks:stop", "Batch tasks and files"),
+    built("create_batch_task", Post, "/batchtasks", "iotda:batchtasks:create", "Batch tasks and files", &batch::tasks::CREATE),
+    built("list_batch_tasks", Get, "/batchtasks", "iotda:batchtasks:queryList", "Batch tasks and files", &batch::tasks::LIST),
+    built("list_batch_task_files", Get, "/batchtask-files", "iotda:batchtaskFiles:queryList", "Batch tasks and files", &batch::files::LIST),
+    built("upload_batch_task_file", Post, "/batchtask-files", "iotda:batchtaskFiles:create", "Batch tasks and files", &batch::files::UPLOAD),
+    built("delete_batch_task", Delete, "/batchtasks/{task_id}", "iotda:batchtasks:delete", "Batch tasks and files", &batch::tasks::DELETE),
+    built("show_batch_task", Get, "/batchtasks/{task_id}", "iotda:batchtasks:query", "Batch tasks and files", &batch::tasks::SHOW),
+    built("delete_batch_task_file", Delete, "/batchtask-files/{file_id}", "iotda:batchtaskFiles:delete", "Batch tasks and files", &batch::files::DELETE),
+    built("confirm_batch_task", Post, "/batchtasks/{task_id}/confirm", "iotda:batchtasks:modify", "Batch tasks and files", &batch::tasks::CONFIRM),
+    built("retry_batch_task", Post, "/batchtasks/{task_id}/retry", "iotda:batchtasks:retry", "Batch tasks and files", &batch::tasks::RETRY),
+    built("stop_batch_task", Post, "/batchtasks/{task_id}/stop", "iotda:batchtasks:stop", "Batch tasks and files", &batch::tasks::STOP),
     // Export tasks
-    later("create_export_task", Post, "/export-tasks", "iotda:exportTasks:create", "Export tasks"),
-    later("list_export_tasks", Get, "/export-tasks", "iotda:exportTasks:queryList", "Export tasks"),
-    later("delete_export_task", Delete, "/export-tasks/{export_task_id}", "iotda:exportTasks:delete", "Export tasks"),
-    later("show_export_task", Get, "/export-tasks/{export_task_id}/file", "iotda:exportTasks:query", "Export tasks"),
+    built("create_export_task", Post, "/export-tasks", "iotda:exportTasks:create", "Export tasks", &batch::exports::CREATE),
+    built("list_export_tasks", Get, "/export-tasks", "iotda:exportTasks:queryList", "Export tasks", &batch::exports::LIST),
+    built("delete_export_task", Delete, "/export-tasks/{export_task_id}", "iotda:exportTasks:delete", "Export tasks", &batch::exports::DELETE),
+    built("show_export_task", Get, "/export-tasks/{export_task_id}/file", "iotda:exportTasks:query", "Export tasks", &batch::exports::SHOW),
     // OTA modules and packages
     built("create_ota_module", Post, "/ota-upgrades/modules", "iotda:otamodules:create", "OTA modules and packages", &ota::CREATE_MODULE),
     built("list_ota_modules", Get, "/ota-upgrades/modules", "iotda:otamodules:queryList", "OTA modules and packages", &ota::LIST_MODULES),
@@ -272,6 +272,7 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
     built("add_topic", Post, "/products/{product_id}/topics", "iotda:products:modify", OWN, &topics::ADD),
     built("list_topics", Get, "/products/{product_id}/topics", "iotda:products:query", OWN, &topics::LIST),
     built("delete_topic", Delete, "/products/{product_id}/topics/{topic_id}", "iotda:products:modify", OWN, &topics::DELETE),
+    built("show_batch_task_template", Get, "/batchtask-templates/{task_type}", "iotda:batchtaskFiles:queryList", OWN, &batch::files::TEMPLATE),
     built("import_product", Post, "/product-import", "iotda:products:create", OWN, &model_files::IMPORT),
     built("replace_product_model", Put, "/products/{product_id}/model", "iotda:products:modify", OWN, &model_files::REPLACE),
     built("export_product_model", Get, "/products/{product_id}/model", "iotda:products:query", OWN, &model_files::EXPORT),

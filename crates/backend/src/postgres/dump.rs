@@ -58,6 +58,10 @@ const TABLES: &[&str] = &[
     "ca_certificate",
     "device_certificate",
     "server_certificate",
+    "batch_task",
+    "batch_target",
+    "batch_file",
+    "export_task",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

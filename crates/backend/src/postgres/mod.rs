@@ -25,6 +25,8 @@ use crate::StoreSettings;
 mod amqp_queue;
 mod app;
 mod audit;
+mod batch;
+mod batch_file;
 mod certificate;
 mod commit;
 mod connection;

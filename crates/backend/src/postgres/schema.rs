@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/audit_log.sql"),
     include_str!("migrations/groups.sql"),
     include_str!("migrations/certificates.sql"),
+    include_str!("migrations/batch.sql"),
 ];
 
 /// The version that this program reads and writes.

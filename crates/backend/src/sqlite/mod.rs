@@ -38,6 +38,8 @@ mod amqp_queue;
 mod app;
 mod audit;
 mod backup;
+mod batch;
+mod batch_file;
 mod block;
 mod certificate;
 mod checkpoint;

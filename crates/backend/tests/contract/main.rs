@@ -7,6 +7,7 @@
 
 mod amqp_queue;
 mod app;
+mod batch;
 mod cluster;
 mod device;
 mod device_bulk;
@@ -200,6 +201,16 @@ contract! {
         limits_count_for_each_owner,
         what_is_due_is_found,
         whatever_goes_leaves_its_key,
+    }
+    batch {
+        a_task_is_kept_whole,
+        tasks_are_listed,
+        targets_are_claimed_and_finished,
+        what_was_under_way_is_begun_again,
+        stopping_and_retrying,
+        tasks_move_only_from_where_they_are,
+        files_are_kept,
+        exports_are_kept,
     }
     foreign_text {
         nul_is_kept_or_refused,

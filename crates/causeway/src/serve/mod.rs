@@ -42,6 +42,7 @@ pub(crate) struct Running {
     platform: Arc<Platform>,
     parts: JoinSet<&'static str>,
     stop_doors: CancellationToken,
+    stop_work: CancellationToken,
     stop_rest: CancellationToken,
     _lock: data_folder::Lock,
 }
@@ -89,6 +90,7 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     let certificates = certificates::load_or_make(&args.data.join("tls"), &config.tls)?;
 
     let stop_doors = CancellationToken::new();
+    let stop_work = CancellationToken::new();
     let stop_rest = CancellationToken::new();
     let mut parts = JoinSet::new();
     let addresses = listeners.addresses();
@@ -134,13 +136,21 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         }
     });
 
+    parts.spawn({
+        let (platform, stop) = (platform.clone(), stop_work.clone());
+        async move {
+            platform.run_batch_tasks(stop).await;
+            "batch tasks"
+        }
+    });
+
     let default_app = platform.default_app().await.map_err(|e| anyhow::anyhow!("{e:?}"))?;
     let ready = Ready::new(addresses, &certificates.ca, &platform, default_app.id.as_str(), admin);
     if let Some(path) = &args.ready_file {
         ready.write(path).with_context(|| format!("cannot write the ready file {}", path.display()))?;
     }
     tracing::info!(elapsed_ms = started.elapsed().as_millis() as u64, "ready");
-    Ok(Running { ready, is_first_start, platform, parts, stop_doors, stop_rest, _lock: lock })
+    Ok(Running { ready, is_first_start, platform, parts, stop_doors, stop_work, stop_rest, _lock: lock })
 }
 
 impl Running {
@@ -162,6 +172,8 @@ impl Running {
             () = store_is_gone(&self.platform) => ended = Some(Ok("store")),
         }
         tracing::info!("stopping");
+        // Before waiting calls are given up: that must not look like the outcome of a target.
+        self.stop_work.cancel();
         self.stop_doors.cancel();
         self.platform.waiters.give_up();
         self.platform.directory.close_where(|_| true, CloseReason::Shutdown);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use causeway_model::batch::BatchTask;
 use causeway_model::event::Heard;
 use causeway_model::properties::write_json_string;
 use causeway_model::status::DeviceStatus;
@@ -148,4 +149,29 @@ pub(crate) fn message_status(device: &DeviceContext, update: &MessageStatusUpdat
     }
     out.push('}');
     closed(out)
+}
+
+/// `batchtask` / `update`: of a task, not of a device, so that there is no header.
+pub(crate) fn batch_task(task: &BatchTask, at: Timestamp) -> Box<str> {
+    let p = task.progress;
+    let body = serde_json::json!({
+        "resource": "batchtask",
+        "event": "update",
+        "event_time": at.compact(),
+        "event_time_ms": at.millis(),
+        "request_id": random_hex(16),
+        "notify_data": { "body": {
+            "app_id": task.app_id.as_str(),
+            "task_id": task.id,
+            "task_type": task.task_type.as_str(),
+            "status": task.status.as_str(),
+            "status_desc": task.status_desc.as_deref().unwrap_or_default(),
+            "task_progress": {
+                "total": p.total, "processing": p.processing, "success": p.success, "fail": p.fail,
+                "waitting": p.waitting, "fail_wait_retry": p.fail_wait_retry, "stopped": p.stopped,
+                "removed": p.removed,
+            },
+        } },
+    });
+    body.to_string().into()
 }
