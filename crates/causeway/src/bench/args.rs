@@ -34,6 +34,8 @@ pub(crate) enum Mode {
     Idle(IdleArgs),
     /// Commands from an application through the platform to a device and back.
     Command(CommandArgs),
+    /// A batch task that sends a command to many connected devices while others report.
+    Batch(BatchArgs),
     /// Authenticated connects, one after another on each line.
     Connect(ConnectArgs),
     /// A large registry over REST: registering in bulk, reading devices and lists of them.
@@ -187,6 +189,34 @@ pub(crate) struct CommandArgs {
     /// Length of the measured window.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(crate) duration: Duration,
+
+    /// Options of every mode.
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+/// `causeway bench batch`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BatchArgs {
+    /// Devices that are connected and answer: the targets of the task.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=30_000))]
+    pub(crate) devices: u32,
+
+    /// Further devices that report, each on its own connection, one report under way at a time.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) reporters: u32,
+
+    /// Reports per second of all of them together.
+    #[arg(long, value_name = "N", default_value_t = 2000.0, value_parser = rate)]
+    pub(crate) report_rate: f64,
+
+    /// Size of each report's payload in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 200)]
+    pub(crate) size: usize,
+
+    /// Time of reports alone before the task.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) warmup: Duration,
 
     /// Options of every mode.
     #[command(flatten)]

@@ -4,6 +4,7 @@
 //! target come from `/proc` ([`process`]); nothing inside a target is asked.
 
 mod args;
+mod batch;
 mod command;
 mod connect;
 mod idle;
@@ -25,6 +26,7 @@ pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<()> {
         args::Mode::Ingest(args) => ingest::run(args).await,
         args::Mode::Idle(args) => idle::run(args).await,
         args::Mode::Command(args) => command::run(args).await,
+        args::Mode::Batch(args) => batch::run(args).await,
         args::Mode::Connect(args) => connect::run(args).await,
         args::Mode::Registry(args) => registry::run(args).await,
     }
