@@ -375,7 +375,7 @@ def test_a_device_works_as_any_other(world, trusted, door):
     link = device.connect(door=door, certificate=certificate)
     assert world.app.status_of(device.device_id) == "ONLINE"
     link.report(temperature=21.5)
-    wait_for(lambda: world.rest.reported(device.device_id, "Temperature") == {"temperature": 21.5}, "the report")
+    wait_for(lambda: world.rest.reported(device.device_id, "Temperature") == {"temperature": 21.5}, what="the report")
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
@@ -387,7 +387,7 @@ def test_mosquitto(world, trusted, version, tls):
     done = mosquitto.publish(device, device.topic("sys/properties/report"), payload, version, "mqtts", options=(
         "--cert", str(certificate.cert), "--key", str(certificate.key), "--tls-version", tls))
     assert done.returncode == 0, done
-    wait_for(lambda: world.rest.reported(device.device_id, "Temperature") == {"temperature": 7}, "the report")
+    wait_for(lambda: world.rest.reported(device.device_id, "Temperature") == {"temperature": 7}, what="the report")
 
 
 @pytest.mark.parametrize("password", [b"", b"whatever"])
@@ -467,7 +467,7 @@ def test_the_reason_stands_in_the_log(world, trusted, tmp_path):
     device = certificate_device(world, certificate.sha256)
     assert code_of(device, certificate) == BAD_CREDENTIALS
     wait_for(lambda: any(device.device_id in line and "unknown_ca" in line
-                         for line in world.platform.log.splitlines()), "the log line")
+                         for line in world.platform.log.splitlines()), what="the log line")
 
 
 def test_applications_are_not_asked_for_a_certificate(world):

@@ -71,7 +71,7 @@ class Authority:
         openssl("genpkey", *KEYS[key], "-out", self.own.key)
         if above is None:
             more = [part for extension in extensions for part in ("-addext", extension)]
-            openssl("req", "-x509", "-new", "-key", self.own.key, "-subj", subject, "-days", days, "-config",
+            openssl("req", "-x509", "-utf8", "-new", "-key", self.own.key, "-subj", subject, "-days", days, "-config",
                     self._config(), *more, "-out", self.own.cert)
         else:
             self.own = above.issue(subject, key=key, days=days, extensions=extensions)
@@ -95,7 +95,7 @@ class Authority:
         made = Certificate(self.folder / f"{number}.pem", self.folder / f"{number}.key")
         openssl("genpkey", *KEYS[key], "-out", made.key)
         request = self.folder / f"{number}.csr"
-        openssl("req", "-new", "-key", made.key, "-subj", subject, "-config", self._config(), "-out", request)
+        openssl("req", "-utf8", "-new", "-key", made.key, "-subj", subject, "-config", self._config(), "-out", request)
         arguments = ["x509", "-req", "-in", request, "-CA", self.own.cert, "-CAkey", self.own.key, "-days", days,
                      f"-{digest}", "-set_serial", str(secrets.randbits(64)), "-out", made.cert]
         if extensions:

@@ -8,6 +8,7 @@
 mod amqp_queue;
 mod app;
 mod batch;
+mod certificate;
 mod cluster;
 mod device;
 mod device_bulk;
@@ -56,6 +57,14 @@ macro_rules! contract {
 }
 
 contract! {
+    certificate {
+        authorities_are_kept_whole,
+        authorities_are_unique_in_their_space_and_limited,
+        certificates_of_devices,
+        what_devices_use_stays,
+        templates,
+        server_certificates,
+    }
     policy {
         a_policy_is_kept_whole,
         a_space_is_born_with_an_open_policy,

@@ -2,6 +2,7 @@
 
 use causeway_model::policy::TargetKind;
 use causeway_model::registry::{AuthType, Device};
+use causeway_model::tag::Tag;
 use causeway_model::{Code, DeviceId, Error, NodeId, ProductId, Result, Spaces};
 
 use super::template::Template;
@@ -68,8 +69,13 @@ impl Platform {
             .await;
         match registered {
             Ok(registered) => {
-                if let Err(error) = self.bind_policies(&spaces, &template.policies, id).await {
-                    // Without them it could do more than the template says.
+                let tags: Vec<Tag> = filled.tags.into_iter().map(|(key, value)| Tag { key, value }).collect();
+                let mut outcome = self.bind_policies(&spaces, &template.policies, id).await;
+                if outcome.is_ok() && !tags.is_empty() {
+                    outcome = self.bind_tags(&registered.device, &tags).await;
+                }
+                if let Err(error) = outcome {
+                    // Without its policies it could do more than the template says.
                     self.delete_device(id).await?;
                     return Err(error);
                 }
