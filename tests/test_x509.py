@@ -374,8 +374,8 @@ def test_a_device_works_as_any_other(world, trusted, door):
     device = certificate_device(world, certificate.sha256)
     link = device.connect(door=door, certificate=certificate)
     assert world.app.status_of(device.device_id) == "ONLINE"
-    link.report(temperature=21.5)
-    wait_for(lambda: world.rest.reported(device.device_id, "Temperature") == {"temperature": 21.5}, what="the report")
+    link.report(value=21)
+    wait_for(lambda: world.rest.reported(device.device_id, "Temperature") == {"value": 21}, what="the report")
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
@@ -383,11 +383,11 @@ def test_a_device_works_as_any_other(world, trusted, door):
 def test_mosquitto(world, trusted, version, tls):
     certificate = trusted.issue("device", key="rsa")
     device = certificate_device(world, certificate.sha256)
-    payload = json.dumps({"services": [{"service_id": "Temperature", "properties": {"temperature": 7}}]})
+    payload = json.dumps({"services": [{"service_id": "Temperature", "properties": {"value": 7}}]})
     done = mosquitto.publish(device, device.topic("sys/properties/report"), payload, version, "mqtts", options=(
         "--cert", str(certificate.cert), "--key", str(certificate.key), "--tls-version", tls))
     assert done.returncode == 0, done
-    wait_for(lambda: world.rest.reported(device.device_id, "Temperature") == {"temperature": 7}, what="the report")
+    wait_for(lambda: world.rest.reported(device.device_id, "Temperature") == {"value": 7}, what="the report")
 
 
 @pytest.mark.parametrize("password", [b"", b"whatever"])
@@ -467,7 +467,7 @@ def test_the_reason_stands_in_the_log(world, trusted, tmp_path):
     device = certificate_device(world, certificate.sha256)
     assert code_of(device, certificate) == BAD_CREDENTIALS
     wait_for(lambda: any(device.device_id in line and "unknown_ca" in line
-                         for line in world.platform.log.splitlines()), what="the log line")
+                         for line in world.platform.log().splitlines()), what="the log line")
 
 
 def test_applications_are_not_asked_for_a_certificate(world):

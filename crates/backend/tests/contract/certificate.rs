@@ -140,9 +140,9 @@ pub(crate) async fn certificates_of_devices(place: Arc<Place>) {
     assert_eq!(again, DeviceCertificate { ca: second.no, active: false, ..made.clone() });
     assert_eq!(store.device_certificate("d1").await.expect("an answer"), Some(again.clone()));
     assert_eq!(store.device_certificate("d2").await.expect("an answer"), None);
-    let by = |app: &App| store.device_certificate_by_sha256(&app.id, &made.sha256);
-    assert_eq!(by(&space).await.expect("an answer"), Some(again));
-    assert_eq!(by(&other).await.expect("an answer"), None);
+    let (here, there) = (&space.id, &other.id);
+    assert_eq!(store.device_certificate_by_sha256(here, &made.sha256).await.expect("an answer"), Some(again));
+    assert_eq!(store.device_certificate_by_sha256(there, &made.sha256).await.expect("an answer"), None);
     refused(store.put_device_certificate(certificate(&space, &foreign, "d3")).await, Code::CaNotFound);
     store.put_device_certificate(certificate(&other, &foreign, "d4")).await.expect("a certificate");
     store.put_device_certificate(certificate(&space, &second, "d5")).await.expect("a certificate");
