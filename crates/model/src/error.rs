@@ -311,6 +311,12 @@ codes! {
     ExportNotReady = "IOTDA.017201", Forbidden;
     /// The number of export tasks has reached its limit.
     TooManyExportTasks = "IOTDA.017202", Forbidden;
+    /// More devices in a gateway's request than it may name, or none.
+    TooManyInRequest = "IOTDA.014050", Invalid;
+    /// Nothing was said about the device's log yet.
+    LogConfigNotFound = "IOTDA.014051", NotFound;
+    /// As many broadcasts are under way as may be.
+    BroadcastsBusy = "IOTDA.014130", Overloaded;
     /// The request rate of the caller has reached its limit.
     RateLimited = "IOTDA.021101", Overloaded;
     /// The request rate of the tenant has reached its limit.

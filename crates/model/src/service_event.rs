@@ -51,6 +51,10 @@ pub enum EventBody<'a> {
     },
     /// `$file_manager`: what became of a transfer.
     FileResult(FileResult<'a>),
+    /// `$sub_device_manager`, `$sub_device_discovery`: a gateway speaks of the devices behind it.
+    Gateway(GatewayEvent),
+    /// `$log`, `log_report`: a line of the device's log.
+    Log(LogReport<'a>),
     /// A system service whose event the platform does not serve. It is counted.
     Unserved,
     /// A service of the product model, or one that nobody knows.
@@ -88,4 +92,78 @@ pub struct DeviceVersions<'a> {
     pub software: Option<Cow<'a, str>>,
     /// Firmware version.
     pub firmware: Option<Cow<'a, str>>,
+}
+
+/// What a gateway says of the devices behind it (002 §2.1.2.7). Ids and texts are as the gateway sent them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewayEvent {
+    /// `sub_device_sync_request`: it asks for changes after a version of its list.
+    Sync {
+        /// The version it knows, if it knows one.
+        version: Option<i64>,
+    },
+    /// `sub_device_update_status`: device id and status.
+    UpdateStatus(Vec<(String, String)>),
+    /// `add_sub_device_request`.
+    Add(Vec<NewSubDevice>),
+    /// `delete_sub_device_request`: device ids.
+    Delete(Vec<String>),
+    /// `update_sub_device_request`.
+    Update(Vec<SubDeviceChange>),
+    /// `get_products`: product ids.
+    Products(Vec<String>),
+    /// `scan_result`: devices found.
+    ScanResult(Vec<FoundDevice>),
+}
+
+/// A device that a gateway registers; what it left empty is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewSubDevice {
+    /// The device right above it; the gateway when absent.
+    pub parent_device_id: Option<String>,
+    /// What the device calls itself.
+    pub node_id: String,
+    /// The id to have.
+    pub device_id: Option<String>,
+    /// Display name.
+    pub name: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Its product.
+    pub product_id: String,
+    /// The gateway's own JSON.
+    pub extension_info: Option<String>,
+}
+
+/// Fields of a device that a gateway changes; `None` leaves what is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubDeviceChange {
+    /// The device.
+    pub device_id: String,
+    /// Display name.
+    pub name: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// The gateway's own JSON.
+    pub extension_info: Option<String>,
+}
+
+/// A device that a scan found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundDevice {
+    /// What the device calls itself.
+    pub node_id: String,
+    /// Everything that the gateway told of it: a JSON object with the documented fields as far as they are texts.
+    pub fields: String,
+}
+
+/// A line of a device's log (002 §2.1.2.2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogReport<'a> {
+    /// When it was written, if the device said so.
+    pub at: Option<Timestamp>,
+    /// `DEVICE_STATUS`, `DEVICE_PROPERTY`, `DEVICE_MESSAGE`, `DEVICE_COMMAND`, or another word.
+    pub kind: String,
+    /// The line.
+    pub content: Cow<'a, str>,
 }

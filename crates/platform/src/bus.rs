@@ -7,10 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use causeway_model::{AppId, DeviceId, RecordNo};
 
+use crate::broadcast::Broadcast;
 use crate::downlink::{Answer, Delivered, Downlink};
 
 /// A change that other nodes' caches must hear of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Changed {
     /// A product or its topics changed or went.
     Product(RecordNo),
@@ -18,6 +19,15 @@ pub enum Changed {
     Device(DeviceId),
     /// The desired side of a device's shadow changed.
     Desired(DeviceId),
+    /// Devices came behind a gateway, moved or went.
+    Children {
+        /// The gateway at the top of their chain.
+        gateway: DeviceId,
+        /// The version of its list with the first of the changes.
+        version: i64,
+    },
+    /// A message for all connected devices of a space.
+    Broadcast(Arc<Broadcast>),
     /// Push targets changed.
     PushTargets,
     /// Device policies changed, or what products and spaces they are bound to.

@@ -8,7 +8,10 @@ use causeway_model::message::DeviceMessage;
 use causeway_model::properties::PropertyObject;
 use causeway_model::{DeviceId, Error, Timestamp};
 
+use crate::broadcast::Broadcast;
 use crate::file::FileUrl;
+use crate::gateway::GatewayNotice;
+use crate::log::LogConfig;
 use crate::message::MessageDone;
 
 /// Something for one device (or a device behind it).
@@ -54,6 +57,8 @@ pub enum Downlink {
         /// To be told what became of it.
         done: MessageDone,
     },
+    /// A message to all devices of a space; for those that subscribed to its topic.
+    Broadcast(Arc<Broadcast>),
     /// An event of the platform: an answer to one of the device, or news.
     Event(Box<EventNotice>),
 }
@@ -81,6 +86,10 @@ pub enum NoticeBody {
     },
     /// `$time_sync`: the time.
     Time(TimeNotice),
+    /// `$sub_device_manager`, `$sub_device_discovery`: devices behind a gateway.
+    Gateway(GatewayNotice),
+    /// `$log`: whether the device is to send its log.
+    LogConfig(LogConfig),
 }
 
 /// The answer to a request for the time; when it is sent, the door says.
@@ -136,6 +145,14 @@ pub trait DeviceLink: Send + Sync {
     /// # Errors
     /// Why not. The downlink is dropped; a message dropped so stays pending.
     fn deliver(&self, downlink: Downlink) -> Result<(), Refused>;
+    /// Whether there is room for more than a few downlinks; for senders of many that can wait.
+    fn has_room(&self) -> bool {
+        true
+    }
+    /// Whether the device subscribed to broadcasts of any kind.
+    fn hears_broadcasts(&self) -> bool {
+        false
+    }
     /// Closes the connection soon.
     fn close(&self, reason: CloseReason);
     /// By which address of this machine the device came; unknown unless the door says so.

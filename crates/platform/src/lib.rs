@@ -7,6 +7,7 @@
 pub mod app;
 pub mod audit;
 pub mod batch;
+pub mod broadcast;
 pub mod bus;
 pub mod certificate;
 pub mod clock;
@@ -14,10 +15,12 @@ pub mod command;
 pub mod device;
 pub mod downlink;
 pub mod file;
+pub mod gateway;
 pub mod group;
 pub mod history;
 pub mod iam;
 pub mod instance;
+pub mod log;
 pub mod message;
 pub mod ota;
 pub mod outbox;
@@ -46,9 +49,11 @@ pub trait Store:
     + device::DeviceStore
     + file::FileStore
     + group::GroupStore
+    + gateway::GatewayStore
     + history::HistoryStore
     + iam::IamStore
     + instance::InstanceStore
+    + log::LogStore
     + message::MessageStore
     + ota::OtaStore
     + outbox::OutboxStore
@@ -72,9 +77,11 @@ impl<T> Store for T where
         + device::DeviceStore
         + file::FileStore
         + group::GroupStore
+        + gateway::GatewayStore
         + history::HistoryStore
         + iam::IamStore
         + instance::InstanceStore
+        + log::LogStore
         + message::MessageStore
         + ota::OtaStore
         + outbox::OutboxStore

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Store;
 use crate::audit::AuditLog;
+use crate::broadcast::Broadcasts;
 use crate::bus::{Bus, BusEar, Changed};
 use crate::certificate::Trust;
 use crate::clock::Clock;
@@ -76,6 +77,9 @@ pub struct Platform {
     pub(crate) search_rate: SearchRate,
     pub(crate) children: Children,
     pub(crate) departures: Departures,
+    pub(crate) broadcasts: Broadcasts,
+    /// Gateways whose devices are being handed what waits for them.
+    pub(crate) handing_over: Semaphore,
     pub(crate) device_tokens: KnownTokens,
     pub(crate) push_targets: ArcSwap<TargetsByApp>,
     pub(crate) push_targets_changed: watch::Sender<u64>,
@@ -130,6 +134,8 @@ impl Platform {
             group_rules: GroupRules::default(),
             search_rate: SearchRate::default(),
             departures: Departures::default(),
+            broadcasts: Broadcasts::default(),
+            handing_over: Semaphore::new(HANDING_OVER),
             device_tokens: KnownTokens::default(),
             push_targets: ArcSwap::default(),
             push_targets_changed: watch::Sender::new(0),
@@ -177,6 +183,7 @@ impl Platform {
             if self.clock.now().0 - trimmed.0 > TRIM_EVERY_MS {
                 trimmed = self.clock.now();
                 outcome = outcome.and(self.trim_history().await).and(self.trim_audit().await);
+                outcome = outcome.and(self.trim_logs().await);
             }
             if let Err(error) = outcome {
                 tracing::warn!(?error, "work that is due is tried again in a second");
@@ -210,6 +217,9 @@ impl Platform {
     }
 }
 
+/// Gateways handed over at once.
+const HANDING_OVER: usize = 4;
+
 const TRIM_EVERY_MS: i64 = 3_600_000;
 
 /// An Argon2id hash of a random text that was thrown away: unknown users take as long to refuse as wrong passwords.
@@ -240,6 +250,14 @@ impl BusEar for Platform {
             Changed::Product(no) => self.products.reload(&*self.store, no).await,
             Changed::Device(id) => self.reconsider_device(&id).await,
             Changed::Desired(id) => self.reconsider_desired(&id).await,
+            Changed::Children { gateway, version } => {
+                self.tell_gateway(&gateway, version);
+                Ok(())
+            }
+            Changed::Broadcast(broadcast) => {
+                self.fan_out(broadcast);
+                Ok(())
+            }
             Changed::PushTargets => {
                 // A space that is deleted takes its devices and its target with it, and is announced as this change.
                 self.device_tokens.forget_all();

@@ -68,6 +68,33 @@ settings! {
 }
 
 settings! {
+    /// Gateways and the devices behind them.
+    pub struct GatewaySettings in "gateway" {
+        /// Most devices that a gateway adds, changes or deletes with one request (002 §2.1.2.7.9).
+        max_request: u32 = 50,
+        /// Most devices whose status a gateway tells at once (002 §2.1.2.7.4).
+        max_statuses: u32 = 100,
+        /// Deletions remembered for each gateway. One that was away for more of them is told of all its devices, and not
+        /// of the deletions before.
+        kept_deletions: u32 = 1000,
+        /// Devices kept of the scans of a gateway; the oldest go first.
+        kept_scan_results: u32 = 200,
+    }
+}
+
+settings! {
+    /// Logs that devices send.
+    pub struct DeviceLogSettings in "device_log" {
+        /// Lines kept of each device; the oldest go first.
+        lines: u32 = 100,
+        /// Bytes kept of each device; the newest line stays whatever its size.
+        size: ByteSize = ByteSize(1 << 20),
+        /// Lines older than this are dropped; `0ms` keeps them.
+        retention: Span = Span::secs(7 * 86_400),
+    }
+}
+
+settings! {
     /// Commands and property calls that wait for the device.
     pub struct CommandSettings in "command" {
         /// How long the HTTP call waits for the device's answer.
@@ -248,6 +275,10 @@ pub struct PlatformSettings {
     pub certificate: CertificateSettings,
     /// See [`DeviceSettings`].
     pub device: DeviceSettings,
+    /// See [`GatewaySettings`].
+    pub gateway: GatewaySettings,
+    /// See [`DeviceLogSettings`].
+    pub device_log: DeviceLogSettings,
     /// See [`CommandSettings`].
     pub command: CommandSettings,
     /// See [`MessageSettings`].

@@ -2,9 +2,9 @@
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
 use super::{
-    apps, audit, batch, certificates, commands, device_certificates, devices, files, groups, history, messages,
-    model_files, ota, policies, products, properties, provisioning_templates, push, queues, search,
-    server_certificates, shadow, tags, topics,
+    apps, audit, batch, broadcasts, certificates, commands, device_certificates, devices, files, gateways, groups,
+    history, logs, messages, model_files, ota, policies, products, properties, provisioning_templates, push, queues,
+    search, server_certificates, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
@@ -87,7 +87,7 @@ pub(crate) static VENDOR: &[Operation] = &[
     built("show_device_shadow", Get, "/devices/{device_id}/shadow", "iotda:shadows:query", "Shadow", &shadow::SHOW),
     built("update_device_shadow_desired_data", Put, "/devices/{device_id}/shadow", "iotda:shadows:modify", "Shadow", &shadow::UPDATE),
     // Messages, broadcast
-    later("broadcast_message", Post, "/broadcast-messages", "iotda:messages:broadcast", "Messages, broadcast"),
+    built("broadcast_message", Post, "/broadcast-messages", "iotda:messages:broadcast", "Messages, broadcast", &broadcasts::SEND),
     built("create_message", Post, "/devices/{device_id}/messages", "iotda:messages:send", "Messages, broadcast", &messages::CREATE),
     built("list_device_messages", Get, "/devices/{device_id}/messages", "iotda:messages:queryList", "Messages, broadcast", &messages::LIST),
     built("delete_device_message", Delete, "/devices/{device_id}/messages/{message_id}", "iotda:messages:delete", "Messages, broadcast", &messages::DELETE),
@@ -289,6 +289,11 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
     built("show_file", Get, "/files/{file_id}", "iotda:files:query", OWN, &files::SHOW),
     built("show_file_url", Get, "/files/{file_id}/url", "iotda:files:query", OWN, &files::URL),
     built("delete_file", Delete, "/files/{file_id}", "iotda:files:delete", OWN, &files::DELETE),
+    built("list_device_logs", Get, "/devices/{device_id}/logs", "iotda:devices:query", OWN, &logs::LIST),
+    built("set_log_config", Put, "/devices/{device_id}/log-config", "iotda:devices:modify", OWN, &logs::SET_CONFIG),
+    built("show_log_config", Get, "/devices/{device_id}/log-config", "iotda:devices:query", OWN, &logs::SHOW_CONFIG),
+    built("start_scan", Post, "/devices/{device_id}/scan", "iotda:devices:modify", OWN, &gateways::START),
+    built("list_scan_results", Get, "/devices/{device_id}/scan-results", "iotda:devices:query", OWN, &gateways::RESULTS),
     built("show_device_history", Get, "/devices/{device_id}/history", "iotda:devices:query", OWN, &history::SHOW),
 ];
 

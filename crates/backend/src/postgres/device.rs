@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::connection::{Columns, Params, db, db_or, first, row, rows, run};
-use super::{INSTANCE, LockClass, PostgresStore, lock, no_such_device};
+use super::{INSTANCE, LockClass, PostgresStore, gateway, lock, no_such_device};
 use crate::{grouping, rows as words};
 
 /// Reads what [`device`] turns into a device; a condition follows.
@@ -177,6 +177,7 @@ impl DeviceStore for PostgresStore {
         if run(&transaction, purge, &[&no.0]).await.map_err(db)? == 0 {
             return Ok(false);
         }
+        gateway::removed(&transaction, &[no.0]).await.map_err(db)?;
         // Its shadow, messages, session, retained messages and tokens go with it; devices behind it hold it.
         run(&transaction, "DELETE FROM device WHERE no = $1", &[&no.0]).await.map_err(|e| {
             let children = "The device has devices behind it. Delete them first.";
@@ -216,6 +217,7 @@ impl DeviceStore for PostgresStore {
         let sql = format!(
             "{SELECT} WHERE d.instance = $1 AND d.activated_at IS NULL AND d.gateway IS NULL AND d.timeout_s > 0
                 AND d.timeout_s <= ($2 - d.created_at) / 1000
+                AND NOT EXISTS (SELECT 1 FROM device c WHERE c.gateway = d.no)
             ORDER BY d.created_at LIMIT $3"
         );
         rows(&client, &sql, &[&INSTANCE, &now.0, &i64::from(limit)]).await.map_err(db)?.iter().map(device).collect()

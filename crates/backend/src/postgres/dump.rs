@@ -62,6 +62,11 @@ const TABLES: &[&str] = &[
     "batch_target",
     "batch_file",
     "export_task",
+    "gateway_list",
+    "gateway_child",
+    "device_log",
+    "log_config",
+    "scan_result",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/groups.sql"),
     include_str!("migrations/certificates.sql"),
     include_str!("migrations/batch.sql"),
+    include_str!("migrations/gateway.sql"),
 ];
 
 /// The version that this program reads and writes.

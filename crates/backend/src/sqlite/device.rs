@@ -17,7 +17,7 @@ use super::app::in_spaces;
 use super::error::Outcome;
 use super::session::require_device;
 use super::transaction::{Effect, Tx};
-use super::{INSTANCE, SqliteStore};
+use super::{INSTANCE, SqliteStore, gateway};
 use crate::{grouping, rows};
 
 macro_rules! device_sql {
@@ -77,12 +77,18 @@ pub(super) fn read_device(row: &Row<'_>) -> Outcome<Device> {
     })
 }
 
-fn read_devices(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Outcome<Vec<Device>> {
+/// Reads the device with an id.
+pub(super) const BY_ID: &str = device_sql!("WHERE d.instance = ?1 AND d.id = ?2");
+/// Reads the device with a number.
+pub(super) const BY_NO: &str = device_sql!("WHERE d.no = ?1");
+
+pub(super) fn read_devices(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Outcome<Vec<Device>> {
     conn.prepare_cached(sql)?.query_and_then(params, read_device)?.collect()
 }
 
 /// Deletes a device; its shadow, messages, session, retained messages and tokens go with it. False when it is not there.
 pub(super) fn delete_device(tx: &mut Tx<'_>, no: i64) -> Outcome<bool> {
+    gateway::removed(tx.conn, no)?;
     if tx.conn.prepare_cached("DELETE FROM device WHERE no = ?1")?.execute([no])? == 0 {
         return Ok(false);
     }
@@ -172,13 +178,13 @@ impl DeviceStore for SqliteStore {
         let id = id.clone();
         self.read(move |conn| {
             let params = params![INSTANCE, id.as_str()];
-            Ok(read_devices(conn, device_sql!("WHERE d.instance = ?1 AND d.id = ?2"), params)?.pop())
+            Ok(read_devices(conn, BY_ID, params)?.pop())
         })
         .await
     }
 
     async fn device_by_no(&self, no: DeviceNo) -> Result<Option<Device>> {
-        self.read(move |conn| Ok(read_devices(conn, device_sql!("WHERE d.no = ?1"), [no.0])?.pop())).await
+        self.read(move |conn| Ok(read_devices(conn, BY_NO, [no.0])?.pop())).await
     }
 
     async fn list_devices(&self, filter: &DeviceFilter, page: PageRequest) -> Result<Page<Device>> {
@@ -287,6 +293,7 @@ impl DeviceStore for SqliteStore {
                 device_sql!(
                     "WHERE d.activated_at IS NULL AND d.timeout_s > 0 AND d.gateway IS NULL \
                      AND d.created_at + d.timeout_s * 1000 <= ?1 \
+                     AND NOT EXISTS (SELECT 1 FROM device c WHERE c.gateway = d.no) \
                      ORDER BY d.created_at + d.timeout_s * 1000 LIMIT ?2"
                 ),
                 [now.0, i64::from(limit)],

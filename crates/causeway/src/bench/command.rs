@@ -261,7 +261,11 @@ async fn call(api: &Api, device_id: &str, number: u64) -> Result<(), String> {
 }
 
 /// Plays a device until `over`: answers each command with its number.
-pub(super) async fn answer_commands(device: Device, mut connection: Connection, over: CancellationToken) -> Result<(), String> {
+pub(super) async fn answer_commands(
+    device: Device,
+    mut connection: Connection,
+    over: CancellationToken,
+) -> Result<(), String> {
     let lost = |error: std::io::Error| format!("device {} lost its connection: {error}", device.id);
     let mut next_id = PacketId::MIN;
     let mut out = Vec::with_capacity(256);

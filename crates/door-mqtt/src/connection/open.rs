@@ -385,6 +385,7 @@ impl Connection {
         metrics::counter!("causeway_mqtt_connects_total", "outcome" => "ok").increment(1);
         self.door.meters.connections.increment(1.0);
         self.pump();
+        self.heed_broadcasts();
         let attachment = self.attachment.clone();
         self.slow = Some(Box::pin(async move { Outcome::Begun(attachment.begin().await) }));
     }

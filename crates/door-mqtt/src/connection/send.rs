@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use causeway_model::Timestamp;
+use causeway_platform::broadcast::Broadcast;
 use causeway_platform::downlink::Downlink;
 use causeway_platform::message::{MessageDone, MessageRefused};
 use causeway_wire::mqtt::{self, Ack, PacketId, Properties, Property, Publish, QoS, Version};
@@ -62,6 +63,7 @@ impl Connection {
                 self.send_request(request::topic(own, "properties/get", &request_id), payload);
             }
             Downlink::Message { .. } => self.send_message(downlink),
+            Downlink::Broadcast(broadcast) => self.send_broadcast(&broadcast),
             Downlink::Event(notice) => {
                 let payload = events::payload(&notice, self.door.platform.clock.now());
                 self.send_request(events::topic(own), payload);
@@ -107,6 +109,31 @@ impl Connection {
         }
         let origin = Origin::Request { until };
         self.session.outbox.push(Outgoing { letter, qos, retain: false, identifiers, expires_at: None, origin });
+        self.pump();
+    }
+
+    /// Sends a broadcast if the device subscribed to its topic. It is not kept for devices that leave.
+    fn send_broadcast(&mut self, broadcast: &Broadcast) {
+        let Some(copy) = self.session.subscriptions.of_platform(&broadcast.topic, |_| true) else { return };
+        let publish = Publish { topic: &broadcast.topic, payload: &broadcast.payload, ..Publish::default() };
+        if copy.qos == QoS::AtMostOnce {
+            self.send_unacknowledged(&publish, &copy.identifiers, None);
+            return;
+        }
+        let has_room = self.session.outbox.len() < self.door.settings.max_queued as usize;
+        let letter = self.session.letter(&broadcast.topic, &broadcast.payload, &publish.properties, &self.door.budget);
+        if letter.is_none() || !has_room {
+            self.door.meters.dropped.increment(1);
+            return;
+        }
+        self.session.outbox.push(Outgoing {
+            letter,
+            qos: copy.qos.min(QoS::AtLeastOnce),
+            retain: false,
+            identifiers: copy.identifiers,
+            expires_at: None,
+            origin: Origin::Own,
+        });
         self.pump();
     }
 

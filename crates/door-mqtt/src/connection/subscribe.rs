@@ -54,6 +54,7 @@ impl Connection {
             };
             codes.push(code);
         }
+        self.heed_broadcasts();
         let id = subscribe.packet_id;
         let stored = (has_changed && self.expiry > 0).then(|| self.stored_session());
         if stored.is_none() && wanting.is_empty() {
@@ -72,6 +73,11 @@ impl Connection {
             let retained = retained.await;
             Outcome::Subscribed { id, codes, wanting, retained }
         }));
+    }
+
+    /// Tells the platform whether broadcasts are for this connection.
+    pub(super) fn heed_broadcasts(&self) {
+        self.seat.set_hears_broadcasts(self.session.subscriptions.hear_broadcasts());
     }
 
     fn judge(&self, filter: &str, proper: &str) -> Result<QoS, ReasonCode> {
@@ -168,6 +174,7 @@ impl Connection {
             let code = if is_removed { ReasonCode::SUCCESS } else { ReasonCode::NO_SUBSCRIPTION_EXISTED };
             codes.push(code.0);
         }
+        self.heed_broadcasts();
         let id = unsubscribe.packet_id;
         if self.expiry == 0 || !codes.contains(&ReasonCode::SUCCESS.0) {
             self.write_unsuback(id, &codes);

@@ -21,6 +21,8 @@ pub(crate) struct Link {
     mail: Mutex<Mail>,
     /// Something changed since the task looked last.
     changed: AtomicBool,
+    /// The device subscribed to broadcasts.
+    hears_broadcasts: AtomicBool,
     waker: AtomicWaker,
     ended: Notify,
 }
@@ -41,6 +43,7 @@ impl Link {
             capacity,
             mail: Mutex::default(),
             changed: AtomicBool::new(false),
+            hears_broadcasts: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             ended: Notify::new(),
         }
@@ -66,6 +69,11 @@ impl Link {
             mail.waiting = VecDeque::new();
         }
         next
+    }
+
+    /// Whether broadcasts are for the device at all.
+    pub(crate) fn set_hears_broadcasts(&self, hears: bool) {
+        self.hears_broadcasts.store(hears, Ordering::Release);
     }
 
     /// The order to close, if one was given.
@@ -122,6 +130,14 @@ impl DeviceLink for Link {
         }
         self.wake();
         Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.mail.lock().waiting.len() < self.capacity.div_ceil(2)
+    }
+
+    fn hears_broadcasts(&self) -> bool {
+        self.hears_broadcasts.load(Ordering::Acquire)
     }
 
     fn close(&self, reason: CloseReason) {

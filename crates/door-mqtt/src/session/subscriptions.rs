@@ -7,6 +7,8 @@ use causeway_wire::mqtt::topic::{TopicFilter, matches};
 use causeway_wire::mqtt::{QoS, RetainHandling, Subscription as Asked, Version};
 use smallvec::SmallVec;
 
+use crate::topics::BROADCAST;
+
 /// Subscription identifiers of one delivery.
 pub(crate) type Identifiers = SmallVec<[NonZeroU32; 1]>;
 
@@ -189,6 +191,11 @@ impl Subscriptions {
         let mut copy = None;
         Copy::add(&mut copy, self.get(filter).filter(|s| s.matches(topic))?);
         copy
+    }
+
+    /// Whether one of them is for broadcasts.
+    pub(crate) fn hear_broadcasts(&self) -> bool {
+        self.0.iter().any(|s| s.filter[usize::from(s.start)..].starts_with(BROADCAST))
     }
 
     /// For the store.

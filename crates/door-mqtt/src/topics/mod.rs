@@ -51,6 +51,9 @@ pub(crate) fn place<'a>(topic: &'a str, own_id: &str) -> Place<'a> {
     }
 }
 
+/// Where broadcasts of applications come (`iotda-v5-api.md`, `broadcast_message`).
+pub(crate) const BROADCAST: &str = "$oc/broadcast/";
+
 /// Whether a device may subscribe to a filter (without share name), and the best QoS it gets there.
 ///
 /// # Errors
@@ -65,6 +68,10 @@ pub(crate) fn judge_filter(
     if !filter.starts_with('$') {
         let fits = filter.len() <= max_topic;
         return if fits { Ok(QoS::ExactlyOnce) } else { Err(ReasonCode::TOPIC_FILTER_INVALID) };
+    }
+    if filter.strip_prefix(BROADCAST).is_some_and(|rest| !rest.is_empty()) {
+        let fits = filter.len() <= max_topic;
+        return if fits { Ok(QoS::AtLeastOnce) } else { Err(ReasonCode::TOPIC_FILTER_INVALID) };
     }
     let own = filter
         .strip_prefix("$oc/devices/")
@@ -134,6 +141,9 @@ mod tests {
             "$oc/devices/d/sys/shadow/get/response/#",
             "$oc/devices/d/sys/events/down",
             "$oc/devices/d/sys/#",
+            "$oc/broadcast/news",
+            "$oc/broadcast/+/x",
+            "$oc/broadcast/#",
         ] {
             assert_eq!(judge(filter), Ok(QoS::AtLeastOnce), "{filter}");
         }
@@ -166,6 +176,9 @@ mod tests {
             "$oc/m2m/to/d/#",
             "$oc/bridges/b/devices/+/sys/#",
             "$oc/devices/d/else",
+            "$oc/broadcast/",
+            "$oc/broadcast",
+            "$oc/broadcasts/x",
         ] {
             assert_eq!(judge(filter), Err(0x87), "{filter}");
         }

@@ -96,6 +96,9 @@ impl Platform {
             return Err(not_found(id));
         }
         self.bus.announce(Changed::Device(id.clone())).await;
+        if device.gateway_id.is_some() {
+            self.tell_of_children(std::slice::from_ref(id), true).await;
+        }
         Ok(())
     }
 

@@ -64,7 +64,8 @@ pub trait DeviceStore: Send + Sync {
     async fn set_secret(&self, no: DeviceNo, slot: CredentialSlot, secret: &Sealed) -> Result<bool>;
     /// Devices whose stored connection status is this: number and id. For the start of the platform.
     async fn devices_with_status(&self, status: DeviceStatus) -> Result<Vec<(DeviceNo, DeviceId)>>;
-    /// Direct devices never activated although their `timeout_s` has passed at `now`, at most `limit`.
+    /// Direct devices never activated although their `timeout_s` has passed at `now`, at most `limit`. Those with devices
+    /// behind them are left out: they stay, and must not take the place of others.
     async fn overdue_devices(&self, now: Timestamp, limit: u32) -> Result<Vec<Device>>;
     /// Keeps a token; the device's other valid tokens end at `others_end_at` at the latest. Tokens ended before `now`
     /// are dropped.

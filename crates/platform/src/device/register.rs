@@ -175,6 +175,9 @@ impl Platform {
             devices.push((device, desired));
         }
         let inserted = self.store.insert_devices(devices).await;
+        let behind = inserted.iter().flatten().filter(|device| device.gateway_id.is_some());
+        let behind: Vec<DeviceId> = behind.map(|device| device.id.clone()).collect();
+        self.tell_of_children(&behind, false).await;
         for ((at, secret), device) in places.into_iter().zip(inserted) {
             outcomes[at] = Some(device.map(|device| Registered { device, secret }));
         }

@@ -6,7 +6,7 @@ use causeway_model::batch::BatchTask;
 use causeway_model::event::Heard;
 use causeway_model::properties::write_json_string;
 use causeway_model::status::DeviceStatus;
-use causeway_model::{DeviceNo, Timestamp};
+use causeway_model::{DeviceId, DeviceNo, Timestamp};
 
 use super::NewDelivery;
 use crate::secrets::random_hex;
@@ -96,6 +96,33 @@ pub(crate) fn message_report(device: &DeviceContext, topic: &str, payload: &[u8]
     }
     out.push('}');
     closed(out)
+}
+
+/// An event of a service.
+pub(crate) struct Event<'a> {
+    pub(crate) service_id: &'a str,
+    pub(crate) event_type: &'a str,
+    /// A JSON object.
+    pub(crate) paras: &'a str,
+    /// When it happened, if the device said so.
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// An event as `device.message` / `report`, on the topic of events of the device `from` that told it.
+pub(crate) fn event_report(device: &DeviceContext, from: &DeviceId, event: &Event<'_>, heard: Heard<'_>) -> Box<str> {
+    let mut content = String::with_capacity(event.paras.len() + 256);
+    content.push('{');
+    field(&mut content, "object_device_id", device.id.as_str());
+    content.push_str(r#","services":[{"#);
+    field(&mut content, "service_id", event.service_id);
+    content.push(',');
+    field(&mut content, "event_type", event.event_type);
+    content.push(',');
+    field(&mut content, "event_time", &event.at.unwrap_or(heard.at).compact());
+    content.push_str(r#","paras":"#);
+    content.push_str(event.paras);
+    content.push_str("}]}");
+    message_report(device, &format!("$oc/devices/{from}/sys/events/up"), content.as_bytes(), heard)
 }
 
 /// `device.status` / `update`.

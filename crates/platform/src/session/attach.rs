@@ -111,7 +111,17 @@ impl Attachment {
     pub async fn begin(&self) -> Result<()> {
         self.platform.load_open_desired(&self.context).await?;
         self.platform.send_open_desired(&self.context);
-        self.platform.hand_pending_messages(&self.context, &self.context.id).await
+        self.platform.hand_pending_messages(&self.context, &self.context.id).await?;
+        let waiting = self.platform.store.waiting(self.context.no).await?;
+        if waiting.has_log_config {
+            self.platform.send_log_config(self.context.no, &self.context.id, &self.context.id).await?;
+        }
+        if waiting.has_children
+            && let Some(entry) = self.platform.directory.get(self.context.id.as_str())
+        {
+            self.platform.begin_handing_over(entry);
+        }
+        Ok(())
     }
 }
 

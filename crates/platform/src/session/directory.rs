@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use causeway_model::DeviceId;
+use causeway_model::{AppId, DeviceId};
 use dashmap::DashMap;
 
 use crate::downlink::{CloseReason, DeviceLink};
@@ -17,6 +17,13 @@ pub struct Entry {
     /// The door's side.
     pub link: Arc<dyn DeviceLink>,
     generation: u64,
+}
+
+impl Entry {
+    /// Whether both are the same connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.generation == other.generation
+    }
 }
 
 /// All connections of this node, one a device.
@@ -46,6 +53,12 @@ impl Directory {
     /// The device's connection.
     pub fn get(&self, id: &str) -> Option<Entry> {
         self.entries.get(id).map(|e| e.clone())
+    }
+
+    /// Connections of a space whose devices subscribed to broadcasts.
+    pub(crate) fn listening(&self, app: &AppId) -> Vec<Arc<dyn DeviceLink>> {
+        let of_app = self.entries.iter().filter(|e| e.context.app_id == *app && e.link.hears_broadcasts());
+        of_app.map(|e| e.link.clone()).collect()
     }
 
     /// Connections right now.

@@ -12,6 +12,7 @@ use causeway_model::{AppId, DeviceId, DeviceNo, NodeId};
 use parking_lot::Mutex;
 
 use crate::certificate::Proof;
+use crate::gateway::Told;
 use crate::policy::{OwnPolicies, TopicRules};
 use crate::product::ProductHandle;
 use crate::shadow::OpenDesired;
@@ -48,6 +49,8 @@ pub struct DeviceContext {
     pub(crate) open_desired: Mutex<Option<Box<OpenDesired>>>,
     /// Rises with every reading of the desired side; only the newest reading is kept.
     pub(crate) desired_readings: AtomicU32,
+    /// What it was told of the devices behind it.
+    pub(crate) told: Told,
     /// Numbers of pending messages handed to the connection already.
     pub(crate) handed: Mutex<HashSet<i64>>,
     /// What device policies say about topics; nothing when they restrict nothing.
@@ -71,6 +74,7 @@ impl DeviceContext {
             proof: None,
             open_desired: Mutex::new(None),
             desired_readings: AtomicU32::new(0),
+            told: Told::default(),
             handed: Mutex::new(HashSet::new()),
             topic_rules: ArcSwapOption::empty(),
             own_policies: OwnPolicies::default(),

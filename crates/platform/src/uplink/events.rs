@@ -6,11 +6,12 @@ use causeway_model::event::Heard;
 use causeway_model::service_event::{EventBody, Events, ServiceEvent};
 use causeway_model::{Kind, Result};
 
-use super::DeviceContext;
 use super::road::Taken;
+use super::{Change, DeviceContext, Unit};
 use crate::Platform;
 use crate::downlink::{EventNotice, NoticeBody, TimeNotice};
 use crate::file::FileAsk;
+use crate::outbox::notification;
 
 /// Who speaks and of whom, for the events of one envelope.
 pub(crate) struct Speaker<'a> {
@@ -72,7 +73,25 @@ impl Platform {
                 self.take_file_result(speaker, result).await?;
                 None
             }
-            EventBody::Unserved | EventBody::Model { .. } => {
+            EventBody::Gateway(said) => {
+                self.take_gateway_event(speaker, event_id, said, taken).await?;
+                return Ok(());
+            }
+            EventBody::Log(log) => {
+                self.take_log(speaker, log, event.event_time).await?;
+                None
+            }
+            EventBody::Model { service_id, event_type, paras } => {
+                let event = notification::Event {
+                    service_id: &service_id,
+                    event_type: &event_type,
+                    paras,
+                    at: event.event_time,
+                };
+                self.take_model_event(speaker, &event, taken)?;
+                None
+            }
+            EventBody::Unserved => {
                 metrics::counter!("causeway_unserved_events_total").increment(1);
                 tracing::debug!(device_id = %speaker.from.id, "an event that nobody serves");
                 None
@@ -80,6 +99,24 @@ impl Platform {
         };
         if let Some(body) = answer {
             taken.answers.push(EventNotice { object_device_id: speaker.subject.id.clone(), event_id, body });
+        }
+        Ok(())
+    }
+
+    /// An event of the product model goes to the applications as a device message: they know no other kind
+    /// (`iotda-v5-api.md` §3).
+    fn take_model_event(
+        &self,
+        speaker: &Speaker<'_>,
+        event: &notification::Event<'_>,
+        taken: &mut Taken,
+    ) -> Result<()> {
+        let subject = speaker.subject;
+        subject.product.current().model.check_service(event.service_id)?;
+        if let Some(target) = self.push_target_of(&subject.app_id) {
+            let body = notification::event_report(subject, &speaker.from.id, event, speaker.heard);
+            let deliveries = vec![notification::delivery(target, Some(subject.no), body, speaker.heard.at)];
+            taken.units.push(Unit { device: subject.no, arrival: speaker.heard.at, change: Change::None, deliveries });
         }
         Ok(())
     }

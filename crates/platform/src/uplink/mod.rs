@@ -8,5 +8,6 @@ mod road;
 
 pub(crate) use children::Children;
 pub use context::DeviceContext;
+pub(crate) use events::Speaker;
 pub use port::*;
 pub use road::Taken;

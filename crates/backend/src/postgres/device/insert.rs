@@ -9,7 +9,7 @@ use causeway_platform::device::InitialDesired;
 use deadpool_postgres::Transaction;
 
 use super::super::connection::{Answer, Columns, Trouble, db, rows, run, trouble};
-use super::super::{INSTANCE, PostgresStore};
+use super::super::{INSTANCE, PostgresStore, gateway};
 
 /// Devices of one transaction.
 const SLICE: usize = 1000;
@@ -159,6 +159,9 @@ async fn insert_slice(
     let fit: Vec<Fit<'_>> = places.into_iter().map(|(at, app, gateway)| (&slice[at], app, gateway)).collect();
     let numbers = insert_rows(&transaction, &fit).await?;
     insert_shadows(&transaction, &fit, &numbers).await?;
+    let placed = fit.iter().filter(|(_, _, gateway)| gateway.is_some());
+    let placed: Vec<i64> = placed.filter_map(|(new, ..)| numbers.get(new.device.id.as_str()).copied()).collect();
+    gateway::placed(&transaction, &placed).await?;
     transaction.commit().await?;
     for (new, ..) in fit {
         outcomes[new.at] = match numbers.get(new.device.id.as_str()) {

@@ -11,7 +11,7 @@ use causeway_platform::device::InitialDesired;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::error::{Failure, Outcome};
-use super::super::{INSTANCE, SqliteStore, shadow};
+use super::super::{INSTANCE, SqliteStore, gateway, shadow};
 
 /// Devices handed to the writer at once.
 const SLICE: usize = 1024;
@@ -168,6 +168,9 @@ fn insert(conn: &Connection, new: &mut NewDevice, homes: &mut HashMap<RecordNo, 
     device.product_name = home.product_name.to_string();
     for initial in &new.shadow {
         shadow::put_desired(conn, device.no, initial)?;
+    }
+    if gateway.is_some() {
+        gateway::placed(conn, device.no.0)?;
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 //! in an envelope, because the C SDK takes no more than three.
 
 mod file;
+mod gateway;
+mod log;
 mod time;
 
 use causeway_model::Timestamp;
@@ -26,6 +28,8 @@ pub(crate) fn payload(notice: &EventNotice, now: Timestamp) -> String {
     let Written { service_id, event_type, paras } = match &notice.body {
         NoticeBody::File { transfer, url } => file::write(*transfer, url),
         NoticeBody::Time(time) => time::write(time, now),
+        NoticeBody::LogConfig(config) => log::write(config),
+        NoticeBody::Gateway(notice) => gateway::write(notice),
     };
     let mut out = String::with_capacity(paras.len() + 256);
     out.push_str(r#"{"object_device_id":"#);

@@ -2,7 +2,9 @@
 //! dollar, because some SDKs leave it out.
 
 mod file;
+mod gateway;
 mod info;
+mod log;
 mod time;
 
 use std::borrow::Cow;
@@ -96,6 +98,9 @@ fn body<'a>(event: &Event<'a>) -> EventBody<'a> {
         "sdk_info" | "device_info" => info::read(event),
         "file_manager" => file::read(event),
         "ota" => info::read_versions(event),
+        "log" => log::read(event),
+        "sub_device_manager" => gateway::read(event),
+        "sub_device_discovery" => gateway::read_discovery(event),
         _ if event.service_id.starts_with('$') => None,
         _ => Some(EventBody::Model {
             service_id: event.service_id.clone(),
