@@ -82,6 +82,7 @@ async fn move_clock(call: Call) -> Result<Reply> {
     if !call.state.clock_movable() {
         return Err(Error::new(Code::NoSuchPath, "There is no such path. The clock of this platform cannot be moved."));
     }
+    call.require_everywhere().await?;
     let asked: MoveClock = call.body()?;
     let now = call.platform().clock.advance(asked.advance_ms.0);
     tracing::warn!(advance_ms = asked.advance_ms.0, now = now.millis(), "the platform's clock was moved");

@@ -58,9 +58,11 @@ impl From<registry::App> for App {
 
 pub(super) static ADD: Built = Built::new("Creates a resource space.", json::<App>(201), |c| Box::pin(add(c)))
     .body::<AddApplication>()
-    .errors(&[Code::TooManyApps, Code::InvalidApp]);
+    .errors(&[Code::NotPermitted, Code::TooManyApps, Code::InvalidApp]);
 
 async fn add(call: Call) -> Result<Reply> {
+    // A new space is in none of those that a caller may be restricted to.
+    call.require_everywhere().await?;
     let new: AddApplication = call.body()?;
     let app = call.platform().create_app(new.app_name.as_str()).await?;
     Reply::created(&App::from(app))

@@ -300,7 +300,7 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
 /// What belongs to no project.
 #[rustfmt::skip]
 pub(crate) static SERVER: &[Operation] = &[
-    server("move_clock", Post, "/debug/clock", "", OWN, &ops::MOVE_CLOCK),
+    server("move_clock", Post, "/debug/clock", "causeway:clock:move", OWN, &ops::MOVE_CLOCK),
     server("health", Get, "/healthz", "", OWN, &ops::HEALTH),
     server("readiness", Get, "/readyz", "", OWN, &ops::READINESS),
     server("metrics", Get, "/metrics", "", OWN, &ops::METRICS),

@@ -262,9 +262,12 @@ impl Platform {
     async fn check_gateway(&self, gateway: &DeviceId, app: &AppId) -> Result<()> {
         let refuse =
             |why: &str| Err(Error::new(Code::InvalidGateway, format!("Invalid input. The gateway '{gateway}' {why}.")));
-        let Some(mut at) = self.store.device(gateway).await? else { return refuse("does not exist") };
+        let Some(mut at) = self.store.device(gateway).await? else {
+            return refuse("does not exist in the resource space");
+        };
         if at.app_id != *app {
-            return refuse("belongs to another resource space");
+            // No other words than for one that is nowhere: whoever asks may not know the other space.
+            return refuse("does not exist in the resource space");
         }
         for depth in 1..=self.settings.registry.max_gateway_depth {
             let Some(above) = at.gateway_id.clone() else { return Ok(()) };
