@@ -203,8 +203,9 @@ def test_a_user_of_another_space(platform, checked, mine, theirs, identity):
 
 
 def test_things_of_another_space_in_bodies_and_queries(platform, operations, mine, theirs, identity):
-    report, rest, before = Report(), identity.person(allow("iotda:*:*", apps=[mine.app_id])).rest(), theirs.shown()
-    own_before = mine.shown()
+    report, rest = Report(), identity.person(allow("iotda:*:*", apps=[mine.app_id])).rest()
+    mine.shown()
+    before, own_before = theirs.shown(), mine.shown()
     by_id = {operation.id: operation for operation in operations}
     for name, make in FOREIGN:
         operation, request = by_id[name], make(theirs, mine)
