@@ -8,11 +8,13 @@ import json
 import threading
 
 import pytest
+from huaweicloudsdkiotda.v5 import model as sdk
 
 from rig import platform_times
 from rig.application import refused
 from rig.batch import Batch, csv_file, workbook
 from rig.deadline import wait_for
+from rig.device import Registration
 from rig.platform_process import COMMAND_TIMEOUT_SECONDS
 from rig.world import fresh_name
 
@@ -64,7 +66,6 @@ def test_create_devices_from_a_workbook(world, batch):
 
 
 def test_the_output_of_create_devices_is_good_to_connect_with(world, batch):
-    from rig.device import Registration
     node = fresh_name("node")
     file_id = batch.upload(csv_file("product_id,node_id", f"{world.product_id},{node}"), "devices.csv").file_id
     _, details = batch.run("createDevices", document_source=file_id)
@@ -275,6 +276,31 @@ def test_devices_of_another_space_are_not_found(world, batch):
     assert (task.status, details[device.device_id].error.error_code) == ("Fail", "IOTDA.014000")
     assert world.app.status_of(device.device_id) == "INACTIVE"
     world.app.delete_app(space)
+
+
+def group_with(world, name: str, devices, **fields) -> str:
+    group = world.app.client.add_device_group(sdk.AddDeviceGroupRequest(body=sdk.AddDeviceGroupDTO(name=name, **fields)))
+    for device in devices:
+        world.app.client.create_or_delete_device_in_group(sdk.CreateOrDeleteDeviceInGroupRequest(
+            group_id=group.group_id, action_id="addDevice", device_id=device.device_id))
+    return group.group_id
+
+
+def test_targets_by_groups(world, batch):
+    first, both, second, none = (world.device() for _ in range(4))
+    groups = [group_with(world, fresh_name("group"), [first, both]), group_with(world, fresh_name("group"), [both, second])]
+    task, details = batch.run("freezeDevices", targets_filter={"group_ids": groups})
+    assert (task.status, progress_of(task)) == ("Success", {"total": 3, "success": 3})
+    assert set(details) == {first.device_id, both.device_id, second.device_id}
+    assert task.targets_filter == {"group_ids": groups}
+    assert [world.app.status_of(d.device_id) for d in (first, both, second, none)] == ["FROZEN"] * 3 + ["INACTIVE"]
+
+
+def test_groups_of_nobody(world, batch):
+    with refused(400, WRONG_TARGETS):
+        batch.create("freezeDevices", targets_filter={"group_ids": ["nobody"]})
+    with refused(400, WRONG_TARGETS):
+        batch.create("freezeDevices", targets_filter={"group_ids": [group_with(world, fresh_name("group"), [])]})
 
 
 def test_a_device_listed_twice_is_one_target(world, batch):
