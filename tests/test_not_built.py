@@ -21,6 +21,12 @@ BUILT = {
     "search_devices", "list_device_groups_by_device",
     "add_device_group", "list_device_groups", "delete_device_group", "show_device_group", "update_device_group",
     "create_or_delete_device_in_group", "show_devices_in_group",
+    "add_certificate", "list_certificates", "delete_certificate", "show_certificate", "update_certificate",
+    "check_certificate", "list_device_certificate", "delete_device_certificate", "show_device_certificate",
+    "update_device_certificate", "list_device_by_device_certificate", "reset_fingerprint",
+    "create_provisioning_template", "list_provisioning_templates", "delete_provisioning_template",
+    "show_provisioning_template", "update_provisioning_template",
+    "create_server_certificate", "list_server_certificate", "delete_server_certificate", "show_server_certificate",
     "list_resources_by_tags", "tag_device", "untag_device",
 }
 

@@ -85,8 +85,9 @@ macro_rules! for_each_part {
         let outcome: Result<bool, String> = (|| {
             for_each_part!(@try config, $part, $body;
                 listen, tls, clock, log, store, objects, s3, mqtt, device_http, api,
-                platform.model, platform.registry, platform.certificate, platform.device, platform.command, platform.message,
-                platform.history, platform.push, platform.files, platform.ota, platform.iam, platform.batch);
+                platform.model, platform.registry, platform.search, platform.certificate, platform.device,
+                platform.command, platform.message, platform.history, platform.push, platform.files, platform.ota,
+                platform.iam, platform.audit, platform.batch);
             Ok(false)
         })();
         outcome

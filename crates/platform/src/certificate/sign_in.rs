@@ -81,8 +81,7 @@ impl Platform {
     /// a certificate that could be the device's.
     pub(crate) async fn check_certificate(&self, device: Device, shown: &Shown<'_>) -> Result<SignedIn, AuthFailure> {
         let now = self.clock.now();
-        let trust = self.trust.load();
-        let anchor = trust.anchor_of(&shown.chain, now, |a| a.app_id == device.app_id);
+        let anchor = self.trust.load().anchor_of(&shown.chain, now, |a| a.app_id == device.app_id);
         let anchor = anchor.ok_or(AuthFailure::UnknownCa)?;
         let matched = matched(&device, &shown.fingerprints);
         if matches!(matched, Match::No) {
