@@ -1,14 +1,14 @@
 //! `causeway backup` and `causeway restore`: everything the platform knows, in one file.
 //!
 //! The file is a gzip-compressed tar archive: `manifest.json`, the instance key and certificates as they stand in the
-//! data folder, and either `causeway.db` (a consistent copy of the SQLite file) or `postgres.dump`.
+//! data folder, contents of files that lie in it (`objects`), and either `causeway.db` (a consistent copy of the SQLite file) or `postgres.dump`.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use causeway_backend::SQLITE_FILE;
+use causeway_backend::{OBJECTS_FOLDER, SQLITE_FILE};
 use clap::Args;
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 const MANIFEST: &str = "manifest.json";
 const POSTGRES_DUMP: &str = "postgres.dump";
 /// Files and folders of the data folder that belong to a backup.
-const KEPT: [&str; 3] = ["instance.key", "initial-admin.json", "tls"];
+const KEPT: [&str; 4] = ["instance.key", "initial-admin.json", "tls", OBJECTS_FOLDER];
 
 /// Write everything the platform knows into one file, while it serves.
 ///
@@ -139,7 +139,7 @@ fn write_archive(path: &Path, manifest: &Manifest, data: &Path, database: &Path)
     for name in KEPT {
         let path = data.join(name);
         if path.is_dir() {
-            archive.append_dir_all(name, &path)?;
+            append_folder(&mut archive, Path::new(name), &path)?;
         } else if path.exists() {
             archive.append_path_with_name(&path, name)?;
         }
@@ -148,6 +148,33 @@ fn write_archive(path: &Path, manifest: &Manifest, data: &Path, database: &Path)
     archive.append_path_with_name(database, name)?;
     let file = archive.into_inner()?.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     file.sync_all()?;
+    Ok(())
+}
+
+/// Appends a folder with what is in it. Contents of files come and go while the platform serves: what is gone when its
+/// turn comes is left out, like the record of it that the database's copy may still have.
+fn append_folder(archive: &mut tar::Builder<impl std::io::Write>, name: &Path, folder: &Path) -> anyhow::Result<()> {
+    let is_gone = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if is_gone(&e) => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    archive.append_dir(name, folder)?;
+    for entry in entries {
+        let entry = entry?;
+        let (name, path) = (name.join(entry.file_name()), entry.path());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => append_folder(archive, &name, &path)?,
+            Ok(_) => match File::open(&path) {
+                Ok(mut file) => archive.append_file(&name, &mut file)?,
+                Err(e) if is_gone(&e) => {}
+                Err(e) => return Err(e.into()),
+            },
+            Err(e) if is_gone(&e) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
     Ok(())
 }
 
