@@ -4,6 +4,7 @@ import pytest
 
 from rig.deadline import wait_for
 from rig.device import Registration
+from rig.files import FileArea, FileLink
 from rig.load import Reporter
 from rig.platform_process import run_causeway
 from rig.world import World
@@ -132,3 +133,11 @@ def test_backup_is_private(own_world, tmp_path):
     archive = tmp_path / "backup"
     run_causeway("backup", "--data", source.data, "--output", archive, *store_arguments(source.store_url))
     assert archive.stat().st_mode & 0o077 == 0
+
+
+def test_files_come_back(own_world, restored):
+    area = FileArea(own_world.rest)
+    device = FileLink(own_world.device().connect())
+    device.upload("a.bin", b"content " * 10_000)
+    [file] = area.of(device.registration.device_id)
+    assert FileArea(restored().rest).download(file["file_id"]) == b"content " * 10_000

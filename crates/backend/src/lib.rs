@@ -27,7 +27,7 @@ mod search;
 pub mod sqlite;
 
 pub use local_bus::LocalBus;
-pub use objects::{OBJECTS_FOLDER, ObjectSettings, S3Settings, open_objects};
+pub use objects::{INCOMING, OBJECTS_FOLDER, ObjectSettings, S3Settings, open_objects};
 
 causeway_model::settings! {
     /// Where and how the platform keeps its data.

@@ -8,7 +8,7 @@ use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use causeway_backend::{OBJECTS_FOLDER, SQLITE_FILE};
+use causeway_backend::{INCOMING, OBJECTS_FOLDER, SQLITE_FILE};
 use clap::Args;
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -163,6 +163,10 @@ fn append_folder(archive: &mut tar::Builder<impl std::io::Write>, name: &Path, f
     archive.append_dir(name, folder)?;
     for entry in entries {
         let entry = entry?;
+        // What is still being uploaded grows under the archive's hands.
+        if entry.file_name() == INCOMING {
+            continue;
+        }
         let (name, path) = (name.join(entry.file_name()), entry.path());
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => append_folder(archive, &name, &path)?,

@@ -192,6 +192,8 @@ async fn create(call: Call) -> Result<Reply> {
     let name = new.file_name.into_string();
     let new = NewFile { spaces, device, product, name, attributes };
     let (file, url) = call.platform().create_file(new, call.host.as_deref()).await?;
+    call.concerns(&file.app_id);
+    call.concerns_resource(file.id.as_str());
     Reply::created(&NewFileReply { file: File::of(&call, file), upload: Url::of(url, "PUT") })
 }
 
@@ -254,6 +256,8 @@ pub(super) static DELETE: Built =
     .errors(&[Code::FileNotFound, Code::FileInUse]);
 
 async fn delete(call: Call) -> Result<Reply> {
-    call.platform().delete_file(&call.allowed, &file_id(&call)?).await?;
+    let id = file_id(&call)?;
+    call.concerns(&call.platform().file(&call.allowed, &id).await?.app_id);
+    call.platform().delete_file(&call.allowed, &id).await?;
     Ok(Reply::empty())
 }

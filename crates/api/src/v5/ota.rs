@@ -315,7 +315,9 @@ pub(super) static DELETE_MODULE: Built =
         .errors(&[Code::OtaModuleNotFound, Code::OtaModuleInUse]);
 
 async fn delete_module(call: Call) -> Result<Reply> {
-    call.platform().delete_ota_module(&call.allowed, call.path("module_id")).await?;
+    let id = call.path("module_id");
+    call.concerns(&call.platform().ota_module(&call.allowed, id).await?.app_id);
+    call.platform().delete_ota_module(&call.allowed, id).await?;
     Ok(Reply::empty())
 }
 
@@ -399,6 +401,8 @@ pub(super) static DELETE_PACKAGE: Built =
         .errors(&[Code::OtaPackageNotFound]);
 
 async fn delete_package(call: Call) -> Result<Reply> {
-    call.platform().delete_ota_package(&call.allowed, call.path("package_id")).await?;
+    let id = call.path("package_id");
+    call.concerns(&call.platform().ota_package(&call.allowed, id).await?.app_id);
+    call.platform().delete_ota_package(&call.allowed, id).await?;
     Ok(Reply::empty())
 }

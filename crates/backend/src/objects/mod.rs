@@ -49,7 +49,7 @@ causeway_model::settings! {
 pub const OBJECTS_FOLDER: &str = "objects";
 
 /// Objects that are not whole yet, inside a local folder.
-const INCOMING: &str = "incoming";
+pub const INCOMING: &str = "incoming";
 
 /// Opens the object store that the settings name. A local folder is made if need be; a foreign store is not asked.
 ///

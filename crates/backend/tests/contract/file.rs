@@ -39,7 +39,7 @@ fn file_of(device: &Device, id: &str) -> File {
     }
 }
 
-fn file_for(app: &App, id: &str, name: &str) -> File {
+pub(crate) fn file_for(app: &App, id: &str, name: &str) -> File {
     let id = FileId::trusted(id);
     File {
         no: RecordNo(0),

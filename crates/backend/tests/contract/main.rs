@@ -20,6 +20,7 @@ mod history;
 mod iam;
 mod instance;
 mod message;
+mod ota;
 mod outbox;
 mod place;
 mod policy;
@@ -220,6 +221,10 @@ contract! {
         tasks_move_only_from_where_they_are,
         files_are_kept,
         exports_are_kept,
+    }
+    ota {
+        modules_are_kept_and_limited,
+        packages_hold_their_module_and_object,
     }
     foreign_text {
         nul_is_kept_or_refused,
