@@ -14,6 +14,7 @@ const COMMANDS: &[&[&str]] = &[
     &["bench", "idle", "--help"],
     &["bench", "command", "--help"],
     &["bench", "connect", "--help"],
+    &["bench", "registry", "--help"],
     &["backup", "--help"],
     &["restore", "--help"],
 ];
