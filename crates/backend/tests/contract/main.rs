@@ -9,6 +9,7 @@ mod amqp_queue;
 mod app;
 mod batch;
 mod certificate;
+mod audit;
 mod cluster;
 mod device;
 mod device_bulk;
@@ -72,6 +73,12 @@ contract! {
         lists_are_filtered_and_paged,
         bindings,
         bindings_go_with_what_they_bind,
+    }
+    audit {
+        a_record_is_kept_whole,
+        records_are_filtered,
+        ranges_and_pages,
+        old_records_go_in_slices,
     }
     amqp_queue {
         queues_are_kept_and_counted,
