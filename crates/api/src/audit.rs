@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use causeway_model::audit::{AuditLevel, AuditRecord};
-use causeway_model::{AppId, DeviceId, ProductId, RecordNo, Result, Timestamp};
+use causeway_model::{AppId, DeviceId, GroupId, ProductId, RecordNo, Result, Timestamp};
 use causeway_platform::Platform;
 use causeway_platform::iam::Caller;
 use parking_lot::Mutex;
@@ -40,7 +40,6 @@ impl Call {
     }
 
     /// The call is about this thing; for what neither path nor answer names at its top.
-    #[allow(dead_code, reason = "operations whose answers nest their id use it")]
     pub(crate) fn concerns_resource(&self, id: &str) {
         self.note.lock().resource_id = Some(id.to_owned());
     }
@@ -213,6 +212,14 @@ impl Draft {
                         let mut found = platform.store.products_by_id(None, &id).await?;
                         self.app = found.pop().filter(|_| found.is_empty()).map(|p| p.app_id);
                     }
+                }
+                "group_id" => {
+                    if let Ok(id) = GroupId::parse(value) {
+                        self.app = platform.store.group(&id).await?.map(|g| g.app_id);
+                    }
+                }
+                "policy_id" if self.operation.path.starts_with("/device-policies") => {
+                    self.app = platform.store.policy(value).await?.map(|p| p.app_id);
                 }
                 _ => {}
             }

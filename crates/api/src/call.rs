@@ -143,6 +143,9 @@ impl Call {
     /// # Errors
     /// [`Code::AppNotFound`] for a space that is not the caller's; it is not told apart from one that is not there.
     pub(crate) fn spaces(&self, named: Option<AppId>) -> Result<Spaces> {
+        if let Some(app) = &named {
+            self.concerns(app);
+        }
         match named {
             None => Ok(self.allowed.clone()),
             Some(app) if self.allowed.sees(&app) => Ok(Spaces::one(app)),
@@ -156,6 +159,7 @@ impl Call {
     /// [`Code::DeviceNotFound`], also for a device of a space that is not the caller's.
     pub(crate) async fn named_device(&self, id: &DeviceId) -> Result<Device> {
         let device = self.platform().device(id).await?;
+        self.concerns(&device.app_id);
         if self.allowed.sees(&device.app_id) {
             return Ok(device);
         }

@@ -193,6 +193,7 @@ async fn add(call: Call) -> Result<Reply> {
             rule: rule_of(new.group_type, new.dynamic_group_rule)?,
         })
         .await?;
+    call.concerns(&group.app_id);
     Reply::created(&Group::from(group))
 }
 

@@ -292,8 +292,7 @@ pub(super) static DELETE: Built =
         .errors(&[Code::PolicyNotFound]);
 
 async fn delete(call: Call) -> Result<Reply> {
-    let policy = call.platform().delete_policy(&call.allowed, call.path("policy_id")).await?;
-    call.concerns(&policy.app_id);
+    call.platform().delete_policy(&call.allowed, call.path("policy_id")).await?;
     Ok(Reply::empty())
 }
 
@@ -322,7 +321,6 @@ async fn bind(call: Call, binds: bool) -> Result<Reply> {
     } else {
         call.platform().unbind_policy(spaces, id, kind, ids).await?
     };
-    call.concerns(&policy.app_id);
     let failure = |(target_id, error): (String, Error)| BindFailure {
         target_id,
         error_code: error.code().as_str(),

@@ -96,6 +96,7 @@ pub(super) static BIND: Built =
 async fn bind(call: Call) -> Result<Reply> {
     let asked: BindTags = call.body()?;
     check_length("tags", asked.tags.len())?;
+    call.concerns_resource(asked.resource_id.0.as_str());
     let device = call.named_device(&asked.resource_id.0).await?;
     let tags: Vec<Tag> = asked
         .tags
@@ -114,6 +115,7 @@ pub(super) static UNBIND: Built =
 async fn unbind(call: Call) -> Result<Reply> {
     let asked: UnbindTags = call.body()?;
     check_length("tag_keys", asked.tag_keys.len())?;
+    call.concerns_resource(asked.resource_id.0.as_str());
     let device = call.named_device(&asked.resource_id.0).await?;
     let keys: Vec<String> = asked.tag_keys.into_iter().map(Text::into_string).collect();
     call.platform().unbind_tags(&device, &keys).await?;
