@@ -116,7 +116,8 @@ fn event_of(operation: &Operation) -> Cow<'static, str> {
 
 /// Steps of a path that name things, without parameters and versions.
 fn steps(operation: &Operation) -> impl Iterator<Item = &'static str> {
-    operation.path.split('/').filter(|s| !s.is_empty() && !s.starts_with('{') && !s.starts_with("v3") && *s != "auth")
+    let names = |s: &&str| !s.is_empty() && !s.starts_with(['{', 'v']) && !s.starts_with("OS-") && *s != "auth";
+    operation.path.split('/').filter(names)
 }
 
 /// Kind of the thing that an operation is about: what stands below a device and has a name of its own, else the first step.
@@ -213,10 +214,16 @@ impl Draft {
                         self.app = found.pop().filter(|_| found.is_empty()).map(|p| p.app_id);
                     }
                 }
-                "group_id" => {
+                "group_id" if self.operation.base == Base::Project => {
                     if let Ok(id) = GroupId::parse(value) {
                         self.app = platform.store.group(&id).await?.map(|g| g.app_id);
                     }
+                }
+                "certificate_id" if self.operation.path.starts_with("/certificates") => {
+                    self.app = platform.store.ca(value).await?.map(|c| c.app_id);
+                }
+                "certificate_id" => {
+                    self.app = platform.store.device_certificate(value).await?.map(|c| c.app_id);
                 }
                 "policy_id" if self.operation.path.starts_with("/device-policies") => {
                     self.app = platform.store.policy(value).await?.map(|p| p.app_id);
@@ -293,7 +300,15 @@ impl Answer {
         };
         let text = |name: &str| serde_json::from_str::<String>(fields.get(name)?.get()).ok();
         Self {
-            id: if operation.base == Base::Project { id_field(operation).and_then(text) } else { None },
+            id: match operation.base {
+                Base::Project => id_field(operation).and_then(text),
+                // Identity answers `{"user":{"id":…}}`; an access key is its own id.
+                Base::Server => fields.values().next().filter(|_| fields.len() == 1).and_then(|only| {
+                    let inner: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(only.get()).ok()?;
+                    let id = inner.get("id").or_else(|| inner.get("access"))?;
+                    serde_json::from_str(id.get()).ok()
+                }),
+            },
             app: text("app_id").and_then(|id| AppId::parse(&id).ok()),
         }
     }
@@ -337,6 +352,18 @@ mod tests {
         for (id, _) in EVENTS {
             operation(id);
         }
+    }
+
+    #[test]
+    fn ids_of_answers_are_read_and_secrets_are_not() {
+        let read =
+            |id: &str, body: &'static str| Answer::read(&Reply::of_type("application/json", body), operation(id)).id;
+        assert_eq!(read("add_device", r#"{"device_id":"d","auth_info":{"secret":"s"}}"#).as_deref(), Some("d"));
+        assert_eq!(read("keystone_create_user", r#"{"user":{"name":"n","id":"u"}}"#).as_deref(), Some("u"));
+        let key = r#"{"credential":{"access":"AK","secret":"SK"}}"#;
+        assert_eq!(read("create_permanent_access_key", key).as_deref(), Some("AK"));
+        assert_eq!(read("create_token", r#"{"token":{"user":{"id":"u"}}}"#), None);
+        assert_eq!(read("add_device", "not JSON"), None);
     }
 
     #[test]
