@@ -88,7 +88,14 @@ pub(crate) fn compile(query: &DeviceQuery, words: &Words) -> Compiled {
                     sql.replace('@', &marker)
                 }));
             }
-            parts.extend(all.iter().map(|c| writer.condition(c)));
+            for condition in &all {
+                // Without a lead, the tags are listed once instead of looking at those of every device.
+                let sql = match condition {
+                    Condition::Tag(test) if words.leads && from == "device d" => writer.tag(test, true),
+                    condition => writer.condition(condition),
+                };
+                parts.push(sql);
+            }
         }
         _ => {
             let sql = writer.filter(&query.filter);
@@ -136,10 +143,8 @@ fn lead_of(condition: &Condition, dynamic: &[DynamicGroup]) -> Option<Lead> {
     };
     match condition {
         Condition::Tag(TagTest { key, value }) => {
-            let mut conditions = Vec::new();
-            if let Some(key) = key {
-                conditions.push(("s.key = @", exactly(key)?));
-            }
+            // A device has a key once; it may have a value several times.
+            let mut conditions = vec![("s.key = @", exactly(key.as_ref()?)?)];
             if let Some(value) = value {
                 conditions.push(("s.value = @", exactly(value)?));
             }
@@ -227,7 +232,7 @@ impl Writer<'_> {
         match condition {
             Condition::Text(field, test) => self.text_field(*field, test),
             Condition::Number(field, test) => self.number_field(*field, test),
-            Condition::Tag(test) => self.tag(test),
+            Condition::Tag(test) => self.tag(test, false),
             Condition::Group { ids, within } => self.group(ids, *within),
         }
     }
@@ -312,7 +317,7 @@ impl Writer<'_> {
         }
     }
 
-    fn tag(&mut self, test: &TagTest) -> String {
+    fn tag(&mut self, test: &TagTest, listed: bool) -> String {
         let (key, value, negated) = match (&test.key, &test.value) {
             // Alone, `!=` asks for no such tag.
             (Some(key), None) => {
@@ -325,7 +330,11 @@ impl Writer<'_> {
             }
             (key, value) => (key.clone(), value.clone(), false),
         };
-        let mut sql = "EXISTS (SELECT 1 FROM device_tag t WHERE t.device = d.no".to_owned();
+        let mut sql = if listed && !negated {
+            "d.no IN (SELECT t.device FROM device_tag t WHERE 1 = 1".to_owned()
+        } else {
+            "EXISTS (SELECT 1 FROM device_tag t WHERE t.device = d.no".to_owned()
+        };
         for (column, test) in [("t.key", key), ("t.value", value)] {
             if let Some(test) = test {
                 sql.push_str(" AND ");

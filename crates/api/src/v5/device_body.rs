@@ -94,6 +94,14 @@ body! {
 }
 
 body! {
+    /// Where a device moves to.
+    pub(crate) struct ChangeGateway {
+        /// The gateway it is to be behind.
+        gateway_id: Id<DeviceId>,
+    }
+}
+
+body! {
     /// A secret to replace.
     pub(crate) struct ResetSecret {
         /// The new secret; made when absent.

@@ -6,13 +6,13 @@ use causeway_platform::device::{CredentialSlot, DeviceChange, NewDevice, NewDevi
 use serde_json::value::RawValue;
 
 use super::device_body::{
-    AddDevice, AuthInfo, AuthReply, Device, DeviceItem, Devices, ResetSecret, SecretReply, UpdateDevice,
+    AddDevice, AuthInfo, AuthReply, ChangeGateway, Device, DeviceItem, Devices, ResetSecret, SecretReply, UpdateDevice,
 };
 use crate::bounded::{Any, Flag, Text, Word, words};
 use crate::call::{Call, Page, Reply};
 use crate::decode;
 use crate::operation::{Built, Param, Success, json};
-use crate::shape::{Compact, Millis};
+use crate::shape::{Compact, Millis, Nothing};
 
 words! {
     /// Actions of a device; the vendor has this one.
@@ -229,6 +229,20 @@ pub(super) static DELETE: Built =
 async fn delete(call: Call) -> Result<Reply> {
     call.platform().delete_device(&call.device_id()?).await?;
     Ok(Reply::empty())
+}
+
+pub(super) static CHANGE_GATEWAY: Built =
+    Built::new("Moves a device behind another gateway of its resource space.", json::<Nothing>(200), |c| {
+        Box::pin(change_gateway(c))
+    })
+    .body::<ChangeGateway>()
+    .errors(&[Code::DeviceNotFound, Code::InvalidGateway, Code::DeviceState, Code::DeviceHasChildren]);
+
+async fn change_gateway(call: Call) -> Result<Reply> {
+    let id = call.device_id()?;
+    let asked: ChangeGateway = call.body()?;
+    call.platform().change_gateway(&call.allowed, &id, &asked.gateway_id.0).await?;
+    Reply::ok(&Nothing)
 }
 
 pub(super) static FREEZE: Built =

@@ -76,7 +76,7 @@ pub(crate) static VENDOR: &[Operation] = &[
     built("search_devices", Post, "/search/query-devices", "iotda:devices:queryList", "Devices", &search::SEARCH),
     built("show_device", Get, "/devices/{device_id}", "iotda:devices:query", "Devices", &devices::SHOW),
     built("update_device", Put, "/devices/{device_id}", "iotda:devices:modify", "Devices", &devices::UPDATE),
-    later("change_gateway", Post, "/devices/{device_id}/change-gateway", "iotda:devices:changeGateway", "Devices"),
+    built("change_gateway", Post, "/devices/{device_id}/change-gateway", "iotda:devices:changeGateway", "Devices", &devices::CHANGE_GATEWAY),
     built("freeze_device", Post, "/devices/{device_id}/freeze", "iotda:devices:freeze", "Devices", &devices::FREEZE),
     built("list_device_groups_by_device", Post, "/devices/{device_id}/list-device-group", "iotda:group:queryList", "Devices", &groups::OF_DEVICE),
     built("reset_device_secret", Post, "/devices/{device_id}/action", "iotda:devices:resetSecret", "Devices", &devices::RESET_SECRET),

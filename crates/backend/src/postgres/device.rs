@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use causeway_model::registry::{Device, DeviceAuth, DeviceFilter, Page, PageRequest, Sealed};
 use causeway_model::service_event::DeviceVersions;
 use causeway_model::status::DeviceStatus;
-use causeway_model::{AppId, Code, DeviceId, DeviceNo, NodeId, ProductId, RecordNo, Result, Timestamp};
+use causeway_model::{AppId, Code, DeviceId, DeviceNo, Error, NodeId, ProductId, RecordNo, Result, Timestamp};
 use causeway_platform::device::{CredentialSlot, DeviceStore, DeviceToken, InitialDesired};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -189,6 +189,27 @@ impl DeviceStore for PostgresStore {
         })?;
         transaction.commit().await.map_err(db)?;
         self.purge.notify_one();
+        Ok(true)
+    }
+
+    async fn set_gateway(&self, no: DeviceNo, gateway: DeviceNo) -> Result<bool> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(db)?;
+        // The key is locked too: whoever puts a device behind this one waits, or is waited for.
+        let sql = "SELECT no FROM device WHERE no = $1 FOR UPDATE";
+        if row(&transaction, sql, &[&no.0]).await.map_err(db)?.is_none() {
+            return Ok(false);
+        }
+        let sql = "SELECT 1 FROM device WHERE gateway = $1 LIMIT 1";
+        if row(&transaction, sql, &[&no.0]).await.map_err(db)?.is_some() {
+            let children = "Operation not allowed. The device has devices behind it.";
+            return Err(Error::new(Code::DeviceHasChildren, children));
+        }
+        run(&transaction, "UPDATE device SET gateway = $2 WHERE no = $1", &[&no.0, &gateway.0]).await.map_err(|e| {
+            let gone = "Invalid input. The gateway does not exist.";
+            db_or(e, &SqlState::FOREIGN_KEY_VIOLATION, Code::InvalidGateway, gone)
+        })?;
+        transaction.commit().await.map_err(db)?;
         Ok(true)
     }
 

@@ -254,6 +254,24 @@ impl DeviceStore for SqliteStore {
         .await
     }
 
+    async fn set_gateway(&self, no: DeviceNo, gateway: DeviceNo) -> Result<bool> {
+        self.write(move |tx| {
+            if tx.conn.prepare_cached("SELECT 1 FROM device WHERE gateway = ?1")?.exists([no.0])? {
+                return Err(Error::new(
+                    Code::DeviceHasChildren,
+                    "Operation not allowed. The device has devices behind it.",
+                )
+                .into());
+            }
+            if !tx.conn.prepare_cached("SELECT 1 FROM device WHERE no = ?1")?.exists([gateway.0])? {
+                return Err(Error::new(Code::InvalidGateway, "Invalid input. The gateway does not exist.").into());
+            }
+            let mut update = tx.conn.prepare_cached("UPDATE device SET gateway = ?2 WHERE no = ?1")?;
+            Ok(update.execute([no.0, gateway.0])? > 0)
+        })
+        .await
+    }
+
     async fn set_frozen(&self, no: DeviceNo, frozen: bool) -> Result<bool> {
         self.write(move |tx| {
             let mut update = tx.conn.prepare_cached("UPDATE device SET frozen = ?2 WHERE no = ?1")?;

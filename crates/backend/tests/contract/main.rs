@@ -29,6 +29,7 @@ mod postgres_backup;
 mod postgres_nodes;
 mod product;
 mod schema;
+mod search;
 mod session;
 mod shadow;
 mod status;
@@ -205,6 +206,15 @@ contract! {
     instance {
         the_first_start,
         everything_survives_reopening,
+    }
+    search {
+        tags_are_bound_and_unbound,
+        devices_are_found_by_tags,
+        groups_are_kept_and_limited,
+        devices_come_into_groups_and_go,
+        limits_hold_against_concurrent_callers,
+        a_device_moves_to_another_gateway,
+        searches_agree_with_the_model,
     }
     schema {
         data_of_version_1_loads,

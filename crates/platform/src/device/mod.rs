@@ -1,5 +1,6 @@
 //! Devices: registration, credentials, signing in.
 
+mod change_gateway;
 mod credentials;
 mod manage;
 mod port;

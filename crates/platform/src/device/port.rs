@@ -58,6 +58,10 @@ pub trait DeviceStore: Send + Sync {
     /// [`Code::DeviceHasChildren`](causeway_model::Code::DeviceHasChildren) when devices are behind it. False when it
     /// is not there.
     async fn delete_device(&self, no: DeviceNo) -> Result<bool>;
+    /// Moves a device behind another gateway. [`Code::DeviceHasChildren`](causeway_model::Code::DeviceHasChildren) when
+    /// devices are behind it, [`Code::InvalidGateway`](causeway_model::Code::InvalidGateway) when the gateway is gone.
+    /// False when the device is gone.
+    async fn set_gateway(&self, no: DeviceNo, gateway: DeviceNo) -> Result<bool>;
     /// Freezes or unfreezes. False when gone.
     async fn set_frozen(&self, no: DeviceNo, frozen: bool) -> Result<bool>;
     /// Replaces a secret. False when gone.

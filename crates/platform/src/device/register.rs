@@ -259,7 +259,7 @@ impl Platform {
     }
 
     /// A gateway must exist in the same space and not be too deep itself (`iotda-v5-api.md`, `add_device`).
-    async fn check_gateway(&self, gateway: &DeviceId, app: &AppId) -> Result<()> {
+    pub(super) async fn check_gateway(&self, gateway: &DeviceId, app: &AppId) -> Result<()> {
         let refuse =
             |why: &str| Err(Error::new(Code::InvalidGateway, format!("Invalid input. The gateway '{gateway}' {why}.")));
         let Some(mut at) = self.store.device(gateway).await? else {
