@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rig.authority import Authority
+from rig.files import FileArea
 from rig.identity import Identity
 from rig.product_models import THERMOMETER
 from rig.rest import Rest
@@ -117,6 +118,20 @@ class Things:
     def preset(self) -> str:
         return self.admin.get("/product-presets").must_be(200).json["presets"][0]["preset_id"]
 
+    @cached_property
+    def file(self) -> dict:
+        """A file that is uploaded, for the devices of the space."""
+        return FileArea(self.admin).upload(self.name("file"), b"content", app_id=self.app_id)
+
+    @cached_property
+    def ota_module(self) -> str:
+        return self.make("/ota-upgrades/modules", {"app_id": self.app_id, "product_id": self.product,
+                                                   "module_name": self.name("m")})["module_id"]
+
+    @cached_property
+    def ota_package(self) -> str:
+        return self.make("/ota-upgrades/packages", new_package(self, self))["package_id"]
+
     # Users belong to no space; each world has some of its own.
 
     @cached_property
@@ -144,7 +159,8 @@ class Things:
     def shown(self) -> dict[str, str]:
         """Everything of this space as the administrator sees it, by path."""
         # All of them first: what is made while looking would look like a change.
-        for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "role", "access_key"):
+        for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "ota_module",
+                      "ota_package", "role", "access_key"):
             getattr(self, thing)
         app = {"app_id": self.app_id}
         looks = [
@@ -154,6 +170,9 @@ class Things:
             ("/device-group", app), (f"/device-group/{self.group}", {}), (f"/device-group/{self.group}/devices", {}),
             ("/device-policies", app), (f"/device-policies/{self.device_policy}", {}), ("/certificates", app),
             (f"/certificates/{self.certificate}", {}), ("/provisioning-templates", {}), ("/amqp-queues", {}),
+            ("/files", app), (f"/files/{self.file['file_id']}", {}), ("/ota-upgrades/modules", app),
+            ("/ota-upgrades/packages", {**app, "package_type": "firmwarePackage"}),
+            (f"/ota-upgrades/modules/{self.ota_module}", {}), (f"/ota-upgrades/packages/{self.ota_package}", {}),
             ("//v3/users", {}), ("//v3/groups", {}), ("//v3/roles", {}),
             (f"//v3/groups/{self.user_group}/users", {}), (f"//v3.0/OS-CREDENTIAL/credentials/{self.access_key}", {}),
             (f"//v3/projects/{self.platform.project_id}/groups/{self.user_group}/roles", {}),
@@ -195,6 +214,17 @@ def tags(device, name="tags", values=({"tag_key": "k2", "tag_value": "v2"},)):
 
 def of_policy(t, **more):
     return Request({"policy_id": t.device_policy}, **more)
+
+
+def of_file(t, **more):
+    return Request({"file_id": t.file["file_id"]}, **more)
+
+
+def new_package(t, owner):
+    """A package in space `t` of a file of `owner`."""
+    location = {"region_name": "r", "bucket_name": owner.file["bucket_name"], "object_key": owner.file["object_key"]}
+    return {"app_id": t.app_id, "product_id": t.product, "package_type": "firmwarePackage", "version": t.name("v"),
+            "file_location": {"obs_location": location}}
 
 
 def of_user(t, **more):
@@ -380,6 +410,21 @@ RECIPES = {
     "show_permanent_access_key": of_key,
     "update_permanent_access_key": lambda t: of_key(t, json={"credential": {"status": "inactive"}}),
     "delete_permanent_access_key": of_key,
+    # Files, OTA
+    "create_file": lambda t: Request(json={"file_name": t.name("x"), "app_id": t.app_id}),
+    "list_files": lambda t: Request(),
+    "show_file": of_file,
+    "show_file_url": of_file,
+    "delete_file": of_file,
+    "create_ota_module": lambda t: Request(json={"app_id": t.app_id, "product_id": t.product, "module_name": t.name("x")}),
+    "list_ota_modules": lambda t: Request(query={"app_id": t.app_id}),
+    "show_ota_module": lambda t: Request({"module_id": t.ota_module}),
+    "update_ota_module": lambda t: Request({"module_id": t.ota_module}, json={"alias_name": "changed"}),
+    "delete_ota_module": lambda t: Request({"module_id": t.ota_module}),
+    "create_ota_package": lambda t: Request(json=new_package(t, t)),
+    "list_ota_package_info": lambda t: Request(query={"package_type": "firmwarePackage"}),
+    "show_ota_package": lambda t: Request({"package_id": t.ota_package}),
+    "delete_ota_package": lambda t: Request({"package_id": t.ota_package}),
     "move_clock": lambda t: Request(json={"advance_ms": 1}),
     # For every caller
     "list_projects": lambda t: Request(),
@@ -397,6 +442,16 @@ FOREIGN = [
     ("list_products", lambda a, b: Request(query={"app_id": a.app_id})),
     ("list_device_policies", lambda a, b: Request(query={"app_id": a.app_id})),
     ("list_certificates", lambda a, b: Request(query={"app_id": a.app_id})),
+    ("list_files", lambda a, b: Request(query={"app_id": a.app_id})),
+    ("list_files", lambda a, b: Request(query={"device_id": a.device})),
+    ("list_files", lambda a, b: Request(query={"product_id": a.product})),
+    ("create_file", lambda a, b: Request(json={"file_name": "x", "device_id": a.device})),
+    ("create_file", lambda a, b: Request(json={"file_name": "x", "product_id": a.product})),
+    ("create_file", lambda a, b: Request(json={"file_name": "x", "device_id": a.device, "app_id": b.app_id})),
+    ("create_ota_module", lambda a, b: Request(json={"app_id": b.app_id, "product_id": a.product, "module_name": "x"})),
+    ("create_ota_package", lambda a, b: Request(json=new_package(b, a))),
+    ("list_ota_modules", lambda a, b: Request(query={"app_id": b.app_id, "product_id": a.product})),
+    ("list_ota_package_info", lambda a, b: Request(query={"package_type": "firmwarePackage", "product_id": a.product})),
     ("list_audit_logs", lambda a, b: Request(query={"app_id": a.app_id})),
     ("list_audit_logs", lambda a, b: Request(query={"resource_id": a.device})),
     ("add_device", lambda a, b: Request(json={"node_id": "x", "product_id": a.product})),
