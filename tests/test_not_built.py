@@ -18,7 +18,7 @@ BUILT = {
     "delete_device_shadow", "show_device_shadow", "update_device_shadow_desired_data",
     "create_message", "list_device_messages", "delete_device_message", "show_device_message",
     "create_command", "list_properties", "update_properties",
-    "search_devices", "list_device_groups_by_device",
+    "search_devices", "list_device_groups_by_device", "change_gateway",
     "add_device_group", "list_device_groups", "delete_device_group", "show_device_group", "update_device_group",
     "create_or_delete_device_in_group", "show_devices_in_group",
     "add_certificate", "list_certificates", "delete_certificate", "show_certificate", "update_certificate",
@@ -79,4 +79,4 @@ def test_not_built(world, tmp_path, operation):
 
 
 def test_not_built_needs_credentials_too(world):
-    world.rest.get("/device-group", signed=False).must_be(401, "IOTDA.000002")
+    world.rest.get("/bridges", signed=False).must_be(401, "IOTDA.000002")

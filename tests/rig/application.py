@@ -124,6 +124,58 @@ class Application:
     def status_of(self, device_id: str) -> str:
         return self.show_device(device_id).status
 
+    def change_gateway(self, device_id: str, gateway_id: str):
+        return self.client.change_gateway(
+            sdk.ChangeGatewayRequest(device_id=device_id, body=sdk.ChangeGateway(gateway_id=gateway_id)))
+
+    def search(self, sql: str):
+        return self.client.search_devices(sdk.SearchDevicesRequest(body=sdk.SearchSql(sql=sql)))
+
+    # --- tags ---------------------------------------------------------------------------------------------------------
+
+    def tag(self, device_id: str, **tags):
+        body = sdk.BindTagsDTO(resource_type="device", resource_id=device_id,
+                               tags=[sdk.TagV5DTO(tag_key=key, tag_value=value) for key, value in tags.items()])
+        return self.client.tag_device(sdk.TagDeviceRequest(body=body))
+
+    def untag(self, device_id: str, *keys: str):
+        body = sdk.UnbindTagsDTO(resource_type="device", resource_id=device_id, tag_keys=list(keys))
+        return self.client.untag_device(sdk.UntagDeviceRequest(body=body))
+
+    def find_by_tags(self, *tags: tuple, **query):
+        body = sdk.QueryResourceByTagsDTO(
+            resource_type="device", tags=[sdk.TagV5DTO(tag_key=key, tag_value=value) for key, value in tags])
+        return self.client.list_resources_by_tags(sdk.ListResourcesByTagsRequest(body=body, **query))
+
+    # --- groups -------------------------------------------------------------------------------------------------------
+
+    def add_group(self, name: str, **fields):
+        return self.client.add_device_group(sdk.AddDeviceGroupRequest(body=sdk.AddDeviceGroupDTO(name=name, **fields)))
+
+    def list_groups(self, **query):
+        return self.client.list_device_groups(sdk.ListDeviceGroupsRequest(**query))
+
+    def show_group(self, group_id: str):
+        return self.client.show_device_group(sdk.ShowDeviceGroupRequest(group_id=group_id))
+
+    def update_group(self, group_id: str, **fields):
+        return self.client.update_device_group(
+            sdk.UpdateDeviceGroupRequest(group_id=group_id, body=sdk.UpdateDeviceGroupDTO(**fields)))
+
+    def delete_group(self, group_id: str):
+        return self.client.delete_device_group(sdk.DeleteDeviceGroupRequest(group_id=group_id))
+
+    def group_action(self, group_id: str, action_id: str, device_id: str):
+        return self.client.create_or_delete_device_in_group(sdk.CreateOrDeleteDeviceInGroupRequest(
+            group_id=group_id, action_id=action_id, device_id=device_id))
+
+    def group_devices(self, group_id: str, **query):
+        return self.client.show_devices_in_group(sdk.ShowDevicesInGroupRequest(group_id=group_id, **query))
+
+    def groups_of(self, device_id: str):
+        return self.client.list_device_groups_by_device(
+            sdk.ListDeviceGroupsByDeviceRequest(device_id=device_id)).device_groups
+
     # --- shadow -------------------------------------------------------------------------------------------------------
 
     def show_shadow(self, device_id: str):

@@ -20,8 +20,11 @@ pub(crate) struct Words {
     pub(crate) among: (&'static str, &'static str),
     /// The column of the connection status.
     pub(crate) connection: &'static str,
-    /// The condition for a frozen device.
-    pub(crate) frozen: &'static str,
+    /// The condition for a frozen device, and for one that is not.
+    pub(crate) frozen: (&'static str, &'static str),
+    /// The condition for the instance. SQLite must not take it as a way in: its planner would think that an instance
+    /// has few devices.
+    pub(crate) instance: &'static str,
     /// The display name, compared by code points.
     pub(crate) name: &'static str,
     /// Whether a search by tag or group should name where to begin. PostgreSQL counts its rows and knows better.
@@ -68,7 +71,7 @@ fn behind(start: &str) -> Option<String> {
 /// Compiles a query. The instance is the one instance of a store.
 pub(crate) fn compile(query: &DeviceQuery, words: &Words) -> Compiled {
     let mut writer = Writer { words, dynamic: &query.dynamic, values: Vec::new() };
-    let mut parts = vec!["d.instance = 1".to_owned()];
+    let mut parts = vec![words.instance.to_owned()];
     if let Spaces::Only(apps) = &query.spaces {
         let ids: Vec<String> = apps.iter().map(|a| a.as_str().to_owned()).collect();
         parts.push(writer.owned_by("d.app", "app", &ids));
@@ -239,7 +242,6 @@ impl Writer<'_> {
 
     fn text_field(&mut self, field: TextField, test: &TextTest) -> String {
         let column = match field {
-            TextField::DeviceId => "d.id",
             TextField::NodeId => "d.node_id",
             TextField::DeviceName => self.words.name,
             TextField::SwVersion => "d.sw_version",
@@ -255,7 +257,7 @@ impl Writer<'_> {
         self.column(column, test)
     }
 
-    /// Fields that are no column of the device.
+    /// Fields that are no plain column of the device.
     fn derived(&mut self, field: TextField, test: &TextTest) -> String {
         let (test, negated) = test.positive();
         // The language has no `like` for these fields.
@@ -265,6 +267,7 @@ impl Writer<'_> {
         };
         let sql = match field {
             TextField::AppId => self.owned_by("d.app", "app", &words),
+            TextField::DeviceId => format!("(d.instance = 1 AND {})", self.one_of("d.id", &words)),
             TextField::ProductId => self.owned_by("d.product", "product", &words),
             TextField::GatewayId => {
                 let behind = self.owned_by("d.gateway", "device", &words);
@@ -275,10 +278,10 @@ impl Writer<'_> {
                 let each: Vec<String> = words
                     .iter()
                     .map(|word| match word.as_str() {
-                        "FROZEN" => self.words.frozen.to_owned(),
+                        "FROZEN" => self.words.frozen.0.to_owned(),
                         word => {
-                            let (connection, frozen) = (self.words.connection, self.words.frozen);
-                            format!("({connection} = {} AND NOT {frozen})", self.text(word))
+                            let (connection, thawed) = (self.words.connection, self.words.frozen.1);
+                            format!("({connection} = {} AND {thawed})", self.text(word))
                         }
                     })
                     .collect();

@@ -17,7 +17,8 @@ const WORDS: Words = Words {
     marker: '$',
     among: ("= ANY (ARRAY (", "))"),
     connection: "d.status",
-    frozen: "d.frozen",
+    frozen: ("d.frozen", "NOT d.frozen"),
+    instance: "d.instance = 1",
     name: "d.name COLLATE \"C\"",
     leads: false,
 };

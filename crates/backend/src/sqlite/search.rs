@@ -16,7 +16,8 @@ const WORDS: Words = Words {
     marker: '?',
     among: ("IN (", ")"),
     connection: "d.connection",
-    frozen: "(d.frozen = 1)",
+    frozen: ("d.frozen = 1", "d.frozen = 0"),
+    instance: "+d.instance = 1",
     name: "d.name",
     leads: true,
 };

@@ -43,5 +43,5 @@ CREATE INDEX group_member_by_device ON group_member (device, grp);
 CREATE INDEX device_by_name ON device (name) WHERE name IS NOT NULL;
 CREATE INDEX device_by_fw_version ON device (fw_version) WHERE fw_version IS NOT NULL;
 CREATE INDEX device_by_sw_version ON device (sw_version) WHERE sw_version IS NOT NULL;
-CREATE INDEX device_by_connection ON device (connection);
+CREATE INDEX device_by_connection ON device (connection, frozen);
 CREATE INDEX device_frozen ON device (frozen) WHERE frozen = 1;
