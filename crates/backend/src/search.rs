@@ -247,6 +247,7 @@ impl Writer<'_> {
             TextField::SwVersion => "d.sw_version",
             TextField::FwVersion => "d.fw_version",
             TextField::AppId
+            | TextField::DeviceId
             | TextField::ProductId
             | TextField::GatewayId
             | TextField::Status
