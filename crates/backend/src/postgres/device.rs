@@ -192,7 +192,7 @@ impl DeviceStore for PostgresStore {
         Ok(true)
     }
 
-    async fn set_gateway(&self, no: DeviceNo, gateway: DeviceNo) -> Result<bool> {
+    async fn set_gateway(&self, no: DeviceNo, above: DeviceNo) -> Result<bool> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(db)?;
         // The key is locked too: whoever puts a device behind this one waits, or is waited for.
@@ -205,10 +205,11 @@ impl DeviceStore for PostgresStore {
             let children = "Operation not allowed. The device has devices behind it.";
             return Err(Error::new(Code::DeviceHasChildren, children));
         }
-        run(&transaction, "UPDATE device SET gateway = $2 WHERE no = $1", &[&no.0, &gateway.0]).await.map_err(|e| {
+        run(&transaction, "UPDATE device SET gateway = $2 WHERE no = $1", &[&no.0, &above.0]).await.map_err(|e| {
             let gone = "Invalid input. The gateway does not exist.";
             db_or(e, &SqlState::FOREIGN_KEY_VIOLATION, Code::InvalidGateway, gone)
         })?;
+        gateway::placed(&transaction, &[no.0]).await.map_err(db)?;
         transaction.commit().await.map_err(db)?;
         Ok(true)
     }

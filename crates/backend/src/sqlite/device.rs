@@ -254,7 +254,7 @@ impl DeviceStore for SqliteStore {
         .await
     }
 
-    async fn set_gateway(&self, no: DeviceNo, gateway: DeviceNo) -> Result<bool> {
+    async fn set_gateway(&self, no: DeviceNo, above: DeviceNo) -> Result<bool> {
         self.write(move |tx| {
             if tx.conn.prepare_cached("SELECT 1 FROM device WHERE gateway = ?1")?.exists([no.0])? {
                 return Err(Error::new(
@@ -263,11 +263,15 @@ impl DeviceStore for SqliteStore {
                 )
                 .into());
             }
-            if !tx.conn.prepare_cached("SELECT 1 FROM device WHERE no = ?1")?.exists([gateway.0])? {
+            if !tx.conn.prepare_cached("SELECT 1 FROM device WHERE no = ?1")?.exists([above.0])? {
                 return Err(Error::new(Code::InvalidGateway, "Invalid input. The gateway does not exist.").into());
             }
             let mut update = tx.conn.prepare_cached("UPDATE device SET gateway = ?2 WHERE no = ?1")?;
-            Ok(update.execute([no.0, gateway.0])? > 0)
+            if update.execute([no.0, above.0])? == 0 {
+                return Ok(false);
+            }
+            gateway::placed(tx.conn, no.0)?;
+            Ok(true)
         })
         .await
     }

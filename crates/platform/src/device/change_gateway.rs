@@ -36,6 +36,8 @@ impl Platform {
             return Err(Error::new(Code::DeviceNotFound, format!("The device '{id}' does not exist.")));
         }
         self.bus.announce(Changed::Device(id.clone())).await;
+        // Both gateways hear of it, each as far as it is connected.
+        self.tell_of_children(std::slice::from_ref(id), true).await;
         Ok(())
     }
 }
