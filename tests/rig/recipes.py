@@ -12,6 +12,7 @@ import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from rig import platform_times
 from rig.authority import Authority
 from rig.files import FileArea
 from rig.identity import Identity
@@ -97,6 +98,24 @@ class Things:
                                               "statement": STATEMENT})["policy_id"]
 
     @cached_property
+    def task(self) -> str:
+        """A batch task of tomorrow, so that it changes nothing."""
+        return self.make("/batchtasks", self.new_task())["task_id"]
+
+    def new_task(self) -> dict:
+        tomorrow = platform_times.compact(platform_times.utc_now(self.platform.clock_offset_ms + 86_400_000))
+        return {"app_id": self.app_id, "task_name": self.name("task"), "task_type": "createMessages",
+                "targets": [self.device], "document": {"message": "x"}, "task_policy": {"schedule_time": tomorrow}}
+
+    @cached_property
+    def export(self) -> str:
+        return self.make("/export-tasks", self.new_export())["export_task_id"]
+
+    def new_export(self) -> dict:
+        return {"resource_type": "BatchTask", "resource_condition": {"task_id": self.task}, "app_type": "APP",
+                "app_id": self.app_id}
+
+    @cached_property
     def authority(self) -> Authority:
         folder = self.folder / self.mark
         folder.mkdir()
@@ -160,7 +179,7 @@ class Things:
         """Everything of this space as the administrator sees it, by path."""
         # All of them first: what is made while looking would look like a change.
         for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "ota_module",
-                      "ota_package", "role", "access_key"):
+                      "ota_package", "role", "access_key", "task", "export"):
             getattr(self, thing)
         app = {"app_id": self.app_id}
         looks = [
@@ -168,6 +187,7 @@ class Things:
             (f"/products/{self.product}", app), (f"/products/{self.product}/topics", app), (f"/devices/{self.device}", {}),
             (f"/devices/{self.device}/shadow", {}), (f"/devices/{self.device}/messages", {}),
             ("/device-group", app), (f"/device-group/{self.group}", {}), (f"/device-group/{self.group}/devices", {}),
+            (f"/batchtasks/{self.task}", {}),
             ("/device-policies", app), (f"/device-policies/{self.device_policy}", {}), ("/certificates", app),
             (f"/certificates/{self.certificate}", {}), ("/provisioning-templates", {}), ("/amqp-queues", {}),
             ("/files", app), (f"/files/{self.file['file_id']}", {}), ("/ota-upgrades/modules", app),
@@ -355,6 +375,29 @@ RECIPES = {
     "delete_provisioning_template": lambda t: Request({"template_id": t.template}),
     "show_provisioning_template": lambda t: Request({"template_id": t.template}),
     "update_provisioning_template": lambda t: Request({"template_id": t.template}, json={"description": "changed"}),
+    # Batch tasks, exports
+    "broadcast_message": lambda t: Request(json={"app_id": t.app_id, "topic_full_name": "x", "message": "eA=="}),
+    "create_batch_task": lambda t: Request(json=t.new_task()),
+    "list_batch_tasks": lambda t: Request(),
+    "show_batch_task": lambda t: Request({"task_id": t.task}),
+    "confirm_batch_task": lambda t: Request({"task_id": t.task}),
+    "retry_batch_task": lambda t: Request({"task_id": t.task}, json={"targets": []}),
+    "stop_batch_task": lambda t: Request({"task_id": t.task}, json={"targets": []}),
+    "delete_batch_task": lambda t: Request({"task_id": t.task}),
+    "show_batch_task_template": lambda t: Request({"task_type": "deleteDevices"}),
+    "list_batch_task_files": lambda t: Request(),
+    "upload_batch_task_file": lambda t: Request(file=("file", b"PK")),
+    "delete_batch_task_file": lambda t: Request({"file_id": NOWHERE}),
+    "create_export_task": lambda t: Request(json=t.new_export()),
+    "list_export_tasks": lambda t: Request(),
+    "show_export_task": lambda t: Request({"export_task_id": t.export}),
+    "delete_export_task": lambda t: Request({"export_task_id": t.export}),
+    # Gateways, logs
+    "list_device_logs": of_device,
+    "set_log_config": lambda t: of_device(t, json={"switch": "on"}),
+    "show_log_config": of_device,
+    "start_scan": lambda t: of_device(t, json={}),
+    "list_scan_results": of_device,
     # AMQP queues, access code
     "add_queue": lambda t: Request(json={"queue_name": fresh_name("q")}),
     "batch_show_queue": lambda t: Request(),
@@ -436,6 +479,11 @@ RECIPES = {
 #: Bodies and queries by which the user of space `b` tries to reach things of space `a` through things of its own: an
 #: operation, and a function of both spaces.
 FOREIGN = [
+    ("create_batch_task", lambda a, b: Request(json=b.new_task() | {"app_id": a.app_id})),
+    ("create_batch_task", lambda a, b: Request(json=b.new_task() | {"targets_filter": {"group_ids": [a.group]}, "targets": None})),
+    ("create_export_task", lambda a, b: Request(json=b.new_export() | {"resource_condition": {"task_id": a.task}})),
+    ("list_batch_tasks", lambda a, b: Request(query={"app_id": a.app_id})),
+    ("broadcast_message", lambda a, b: Request(json={"app_id": a.app_id, "topic_full_name": "x", "message": "eA=="})),
     ("list_devices", lambda a, b: Request(query={"app_id": a.app_id})),
     ("list_devices", lambda a, b: Request(query={"product_id": a.product})),
     ("list_devices", lambda a, b: Request(query={"gateway_id": a.device})),

@@ -1,4 +1,4 @@
-//! Pages that are made from the code: `docs/configuration.md` and `docs/cli.md`.
+//! Pages that are made from the code: `docs/configuration.md`, `docs/cli.md` and the table of `docs/permissions.md`.
 
 use std::process::Command;
 
@@ -40,7 +40,42 @@ fn pages() -> anyhow::Result<Vec<(&'static str, String)>> {
         let help: Vec<&str> = help.lines().map(str::trim_end).collect();
         cli.push_str(&format!("\n## causeway {title}\n\n```text\n{}\n```\n", help.join("\n").trim_end()));
     }
-    Ok(vec![("docs/configuration.md", causeway(&["keys"])?), ("docs/cli.md", cli)])
+    let permissions = permissions()?;
+    Ok(vec![("docs/configuration.md", causeway(&["keys"])?), ("docs/cli.md", cli), ("docs/permissions.md", permissions)])
+}
+
+/// What stands above the table is written by hand.
+const TABLE: &str = "<!-- Made by `cargo xtask docs` from crates/api/openapi.json; do not edit below this line. -->";
+
+/// `docs/permissions.md` with its table of operations and actions made anew.
+fn permissions() -> anyhow::Result<String> {
+    let root = super::root();
+    let page = std::fs::read_to_string(root.join("docs/permissions.md")).context("docs/permissions.md cannot be read")?;
+    let (above, _) = page.split_once(TABLE).context("docs/permissions.md has lost the line above its table")?;
+    let document = std::fs::read_to_string(root.join("crates/api/openapi.json"))?;
+    let document: serde_json::Value = serde_json::from_str(&document)?;
+    let mut table = String::from("\n\n| area | operation | method and path | action |\n| --- | --- | --- | --- |\n");
+    let mut rows = Vec::new();
+    for (path, item) in document["paths"].as_object().context("no paths")? {
+        for (method, operation) in item.as_object().context("no methods")? {
+            if operation["x-built"] == false {
+                continue;
+            }
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let action = match operation.get("x-action") {
+                Some(action) => format!("`{}`", text(action)),
+                None if operation["security"].as_array().is_some_and(Vec::is_empty) => "everybody".to_owned(),
+                None => "every caller".to_owned(),
+            };
+            let address = format!("{} {}", method.to_uppercase(), path.replace("/v5/iot/{project_id}", "…"));
+            rows.push((text(&operation["tags"][0]), text(&operation["operationId"]), address, action));
+        }
+    }
+    rows.sort();
+    for (area, id, address, action) in rows {
+        table.push_str(&format!("| {area} | {id} | `{address}` | {action} |\n"));
+    }
+    Ok(format!("{above}{TABLE}{table}"))
 }
 
 /// Rewrites the pages.

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
                 "usage: cargo xtask check | deps | docs\n\n\
                  check  dependency directions, file sizes, format, clippy, generated pages\n\
                  deps   dependency directions only\n\
-                 docs   rewrite the generated pages (docs/configuration.md, docs/cli.md)"
+                 docs   rewrite the generated pages (docs/configuration.md, docs/cli.md, docs/permissions.md)"
             );
             return ExitCode::FAILURE;
         }
