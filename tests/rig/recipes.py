@@ -108,6 +108,13 @@ class Things:
                 "targets": [self.device], "document": {"message": "x"}, "task_policy": {"schedule_time": tomorrow}}
 
     @cached_property
+    def batch_file(self) -> str:
+        """A file of the administrator's: files belong to who uploaded them."""
+        head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{self.mark}.csv"\r\n\r\ndevice_id\r\n{self.device}\r\n--b--\r\n'
+        answer = self.admin.post("/batchtask-files", body=head.encode(), content_type="multipart/form-data; boundary=b")
+        return answer.must_be(201).json["file_id"]
+
+    @cached_property
     def export(self) -> str:
         return self.make("/export-tasks", self.new_export())["export_task_id"]
 
@@ -175,11 +182,11 @@ class Things:
     def access_key(self) -> str:
         return self.identity.key(self.user).access
 
-    def shown(self) -> dict[str, str]:
+    def shown(self) -> dict:
         """Everything of this space as the administrator sees it, by path."""
         # All of them first: what is made while looking would look like a change.
         for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "ota_module",
-                      "ota_package", "role", "access_key", "task", "export"):
+                      "ota_package", "role", "access_key", "task", "export", "batch_file"):
             getattr(self, thing)
         app = {"app_id": self.app_id}
         looks = [
@@ -188,6 +195,7 @@ class Things:
             (f"/devices/{self.device}/shadow", {}), (f"/devices/{self.device}/messages", {}),
             ("/device-group", app), (f"/device-group/{self.group}", {}), (f"/device-group/{self.group}/devices", {}),
             (f"/batchtasks/{self.task}", {}),
+            ("/export-tasks", {"resource_type": "BatchTask"}),
             ("/device-policies", app), (f"/device-policies/{self.device_policy}", {}), ("/certificates", app),
             (f"/certificates/{self.certificate}", {}), ("/provisioning-templates", {}), ("/amqp-queues", {}),
             ("/files", app), (f"/files/{self.file['file_id']}", {}), ("/ota-upgrades/modules", app),
@@ -201,7 +209,9 @@ class Things:
         found |= {f"targets {kind}": self.admin.post(
             f"/device-policies/{self.device_policy}/list-targets", json={"target_type": kind})
             for kind in ("device", "product", "app")}
-        return {path: f"{answer.status} {answer.text}" for path, answer in found.items()}
+        shown = {path: f"{answer.status} {answer.text}" for path, answer in found.items()}
+        # The administrator sees everybody's files; others may upload some of their own.
+        return shown | {"its file": self.batch_file in self.admin.get("/batchtask-files").text}
 
 
 STATEMENT = [{"effect": "ALLOW", "actions": ["iotda:devices:publish"], "resources": ["topic:/v1/test"]}]
@@ -307,6 +317,7 @@ RECIPES = {
     "add_device": lambda t: Request(json={"node_id": t.name("x"), "product_id": t.product, "app_id": t.app_id}),
     "list_devices": lambda t: Request(),
     "delete_device": of_device,
+    "change_gateway": lambda t: of_device(t, json={"gateway_id": t.device}),
     "show_device": of_device,
     "update_device": lambda t: of_device(t, json={"device_name": "changed"}),
     "freeze_device": of_device,
@@ -376,20 +387,20 @@ RECIPES = {
     "show_provisioning_template": lambda t: Request({"template_id": t.template}),
     "update_provisioning_template": lambda t: Request({"template_id": t.template}, json={"description": "changed"}),
     # Batch tasks, exports
-    "broadcast_message": lambda t: Request(json={"app_id": t.app_id, "topic_full_name": "x", "message": "eA=="}),
+    "broadcast_message": lambda t: Request(json={"app_id": t.app_id, "topic_full_name": "$oc/broadcast/x", "message": "eA=="}),
     "create_batch_task": lambda t: Request(json=t.new_task()),
-    "list_batch_tasks": lambda t: Request(),
+    "list_batch_tasks": lambda t: Request(query={"task_type": "createMessages"}),
     "show_batch_task": lambda t: Request({"task_id": t.task}),
     "confirm_batch_task": lambda t: Request({"task_id": t.task}),
-    "retry_batch_task": lambda t: Request({"task_id": t.task}, json={"targets": []}),
-    "stop_batch_task": lambda t: Request({"task_id": t.task}, json={"targets": []}),
+    "retry_batch_task": lambda t: Request({"task_id": t.task}, json={"targets": [t.device]}),
+    "stop_batch_task": lambda t: Request({"task_id": t.task}, json={"targets": [t.device]}),
     "delete_batch_task": lambda t: Request({"task_id": t.task}),
     "show_batch_task_template": lambda t: Request({"task_type": "deleteDevices"}),
     "list_batch_task_files": lambda t: Request(),
     "upload_batch_task_file": lambda t: Request(file=("file", b"PK")),
-    "delete_batch_task_file": lambda t: Request({"file_id": NOWHERE}),
+    "delete_batch_task_file": lambda t: Request({"file_id": t.batch_file}),
     "create_export_task": lambda t: Request(json=t.new_export()),
-    "list_export_tasks": lambda t: Request(),
+    "list_export_tasks": lambda t: Request(query={"resource_type": "BatchTask"}),
     "show_export_task": lambda t: Request({"export_task_id": t.export}),
     "delete_export_task": lambda t: Request({"export_task_id": t.export}),
     # Gateways, logs
@@ -482,8 +493,9 @@ FOREIGN = [
     ("create_batch_task", lambda a, b: Request(json=b.new_task() | {"app_id": a.app_id})),
     ("create_batch_task", lambda a, b: Request(json=b.new_task() | {"targets_filter": {"group_ids": [a.group]}, "targets": None})),
     ("create_export_task", lambda a, b: Request(json=b.new_export() | {"resource_condition": {"task_id": a.task}})),
-    ("list_batch_tasks", lambda a, b: Request(query={"app_id": a.app_id})),
-    ("broadcast_message", lambda a, b: Request(json={"app_id": a.app_id, "topic_full_name": "x", "message": "eA=="})),
+    ("list_batch_tasks", lambda a, b: Request(query={"app_id": a.app_id, "task_type": "createMessages"})),
+    ("change_gateway", lambda a, b: Request({"device_id": b.device}, json={"gateway_id": a.device})),
+    ("broadcast_message", lambda a, b: Request(json={"app_id": a.app_id, "topic_full_name": "$oc/broadcast/x", "message": "eA=="})),
     ("list_devices", lambda a, b: Request(query={"app_id": a.app_id})),
     ("list_devices", lambda a, b: Request(query={"product_id": a.product})),
     ("list_devices", lambda a, b: Request(query={"gateway_id": a.device})),
