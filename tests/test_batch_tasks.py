@@ -15,6 +15,7 @@ from rig.application import refused
 from rig.batch import Batch, csv_file, workbook
 from rig.deadline import wait_for
 from rig.device import Registration
+from rig.identity import Identity, allow
 from rig.platform_process import COMMAND_TIMEOUT_SECONDS
 from rig.world import fresh_name
 
@@ -301,6 +302,39 @@ def test_groups_of_nobody(world, batch):
         batch.create("freezeDevices", targets_filter={"group_ids": ["nobody"]})
     with refused(400, WRONG_TARGETS):
         batch.create("freezeDevices", targets_filter={"group_ids": [group_with(world, fresh_name("group"), [])]})
+
+
+def test_a_task_may_touch_what_its_creator_may_use(world, batch):
+    """A user of one space lists devices of another and uploads a file that names its product: none is told apart from one
+    that is not there."""
+    space = world.app.add_app(fresh_name("space")).app_id
+    product_id = world.product(app_id=space)
+    own, foreign = world.device(product_id, app_id=space), world.device()
+    rest = Identity(world.platform).person(allow("iotda:*:*", apps=[space])).rest()
+    body = {"task_name": "t", "task_type": "freezeDevices", "targets": [own.device_id, foreign.device_id]}
+    task_id = rest.post("/batchtasks", json=body).must_be(201).json["task_id"]
+    task = batch.wait(task_id)
+    assert progress_of(task) == {"total": 2, "success": 1, "fail": 1}
+    assert batch.details(task_id)[foreign.device_id].error.error_code == "IOTDA.014000"
+    assert [world.app.status_of(d.device_id) for d in (own, foreign)] == ["FROZEN", "INACTIVE"]
+    # The file is its own: others of the same kind do not see it, the administrator does.
+    lines = f"product_id,node_id\r\n{product_id},{fresh_name('n')}\r\n{world.product_id},{fresh_name('n')}\r\n"
+    form = ('--b\r\nContent-Disposition: form-data; name="file"; filename="own.csv"\r\n\r\n' + lines + "--b--\r\n").encode()
+    answer = rest.call("POST", "/batchtask-files", body=form, content_type="multipart/form-data; boundary=b").must_be(201)
+    file_id = answer.json["file_id"]
+    assert [f["file_id"] for f in rest.get("/batchtask-files").json["files"]] == [file_id]
+    assert file_id in [f.file_id for f in batch.files()]
+    other = Identity(world.platform).person(allow("iotda:*:*", apps=[space])).rest()
+    assert other.get("/batchtask-files").json["files"] == []
+    body = {"task_name": "t", "task_type": "createDevices", "document_source": file_id}
+    other.post("/batchtasks", json=body).must_be(404, "IOTDA.017100")
+    other.delete(f"/batchtask-files/{file_id}").must_be(404, "IOTDA.017100")
+    task = batch.wait(rest.post("/batchtasks", json=body).must_be(201).json["task_id"])
+    assert progress_of(task) == {"total": 2, "success": 1, "fail": 1}
+    [failed] = batch.show(task.task_id, task_detail_status="Fail").task_details
+    assert failed.error.error_code == "IOTDA.013003"
+    batch.delete_file(file_id)
+    world.app.delete_app(space)
 
 
 def test_a_device_listed_twice_is_one_target(world, batch):

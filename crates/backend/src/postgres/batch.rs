@@ -366,8 +366,8 @@ impl BatchStore for PostgresStore {
                 _ => &mut fail,
             } += 1;
         }
-        let sql = "UPDATE batch_task SET processing = processing - ($2 + $3 + $4), success = success + $2,
-                fail = fail + $3, fail_wait_retry = fail_wait_retry + $4 WHERE no = $1
+        let sql = "UPDATE batch_task SET processing = processing - $2::bigint - $3::bigint - $4::bigint,
+                success = success + $2, fail = fail + $3, fail_wait_retry = fail_wait_retry + $4 WHERE no = $1
             RETURNING waitting, processing, success, fail, fail_wait_retry, stopped, removed";
         let counted = row(&transaction, sql, &[&no.0, &success, &fail, &again]).await.map_err(db)?;
         let counted = counted.as_ref().map_or(Ok(TaskProgress::default()), |r| progress(&mut Columns::of(r)))?;
