@@ -1,6 +1,7 @@
 """Moving devices between gateways (B8), and which devices a list by gateway shows."""
 
 from rig.application import refused
+from rig.deadline import wait_for
 
 INVALID_GATEWAY, STATE, HAS_CHILDREN = "IOTDA.014029", "IOTDA.014018", "IOTDA.014017"
 
@@ -26,6 +27,27 @@ def test_a_child_moves_to_another_gateway(world):
     pushes = receiver.wait("device.property", child.device_id, count=2)
     assert [push["notify_data"]["body"]["services"][0]["properties"]["seq"] for push in pushes] == [1, 3]
     assert pushes[1]["notify_data"]["header"]["gateway_id"] == new.device_id
+
+
+def notices(link, kind: str) -> list[dict]:
+    """What a gateway was told of the devices behind it, by kind of notice."""
+    found = [service for message in link.down("sys/events/down") for service in message.json["services"]]
+    return [service["paras"] for service in found if service["event_type"] == kind]
+
+
+def test_both_gateways_are_told(world):
+    """002 §2.1.2.7.1-2: the one that gets the device and the one that loses it, each with the version of its list."""
+    old, new = world.device(), world.device()
+    child = world.child(old)
+    links = old.connect(), new.connect()
+    world.app.change_gateway(child.device_id, new.device_id)
+    wait_for(lambda: notices(links[1], "add_sub_device_notify") and notices(links[0], "delete_sub_device_notify"), 15,
+             "both notices")
+    [added] = notices(links[1], "add_sub_device_notify")
+    assert [(d["device_id"], d["parent_device_id"]) for d in added["devices"]] == [(child.device_id, new.device_id)]
+    deleted = notices(links[0], "delete_sub_device_notify")[-1]
+    assert [d["device_id"] for d in deleted["devices"]] == [child.device_id]
+    assert added["version"] == 1 and deleted["version"] == 2
 
 
 def test_who_may_move_where(own_world):
