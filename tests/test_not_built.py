@@ -28,6 +28,14 @@ BUILT = {
     "show_provisioning_template", "update_provisioning_template",
     "create_server_certificate", "list_server_certificate", "delete_server_certificate", "show_server_certificate",
     "list_resources_by_tags", "tag_device", "untag_device",
+    "broadcast_message", "confirm_batch_task", "create_batch_task", "create_export_task", "delete_batch_task",
+    "delete_batch_task_file", "delete_export_task", "list_batch_task_files", "list_batch_tasks", "list_export_tasks",
+    "retry_batch_task", "show_batch_task", "show_export_task", "stop_batch_task", "upload_batch_task_file",
+    "bind_device_policy", "create_device_policy", "delete_device_policy", "list_device_policies", "show_device_policy",
+    "show_targets_in_device_policy", "unbind_device_policy", "update_device_policy",
+    "add_queue", "batch_show_queue", "create_access_code", "delete_queue", "show_queue",
+    "create_ota_module", "create_ota_package", "delete_ota_module", "delete_ota_package", "list_ota_modules",
+    "list_ota_package_info", "show_ota_module", "show_ota_package", "update_ota_module",
 }
 
 OPERATIONS = sorted(name.removeprefix("_").removesuffix("_http_info")
