@@ -41,7 +41,11 @@ fn pages() -> anyhow::Result<Vec<(&'static str, String)>> {
         cli.push_str(&format!("\n## causeway {title}\n\n```text\n{}\n```\n", help.join("\n").trim_end()));
     }
     let permissions = permissions()?;
-    Ok(vec![("docs/configuration.md", causeway(&["keys"])?), ("docs/cli.md", cli), ("docs/permissions.md", permissions)])
+    Ok(vec![
+        ("docs/configuration.md", causeway(&["keys"])?),
+        ("docs/cli.md", cli),
+        ("docs/permissions.md", permissions),
+    ])
 }
 
 /// What stands above the table is written by hand.
@@ -50,7 +54,8 @@ const TABLE: &str = "<!-- Made by `cargo xtask docs` from crates/api/openapi.jso
 /// `docs/permissions.md` with its table of operations and actions made anew.
 fn permissions() -> anyhow::Result<String> {
     let root = super::root();
-    let page = std::fs::read_to_string(root.join("docs/permissions.md")).context("docs/permissions.md cannot be read")?;
+    let page =
+        std::fs::read_to_string(root.join("docs/permissions.md")).context("docs/permissions.md cannot be read")?;
     let (above, _) = page.split_once(TABLE).context("docs/permissions.md has lost the line above its table")?;
     let document = std::fs::read_to_string(root.join("crates/api/openapi.json"))?;
     let document: serde_json::Value = serde_json::from_str(&document)?;

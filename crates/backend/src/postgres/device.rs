@@ -228,7 +228,7 @@ impl DeviceStore for PostgresStore {
 
     async fn devices_with_status(&self, status: DeviceStatus) -> Result<Vec<(DeviceNo, DeviceId)>> {
         let client = self.client().await?;
-        let sql = "SELECT no, id FROM device WHERE instance = $1 AND status = $2 ORDER BY no";
+        let sql = "SELECT no, id FROM device WHERE instance = $1 AND status = $2 AND gateway IS NULL ORDER BY no";
         let rows = rows(&client, sql, &[&INSTANCE, &status.as_str()]).await.map_err(db)?;
         rows.iter()
             .map(|row| {

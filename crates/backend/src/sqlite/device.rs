@@ -298,8 +298,9 @@ impl DeviceStore for SqliteStore {
 
     async fn devices_with_status(&self, status: DeviceStatus) -> Result<Vec<(DeviceNo, DeviceId)>> {
         self.read(move |conn| {
-            let mut statement =
-                conn.prepare_cached("SELECT no, id FROM device WHERE +instance = ?1 AND connection = ?2 ORDER BY no")?;
+            let mut statement = conn.prepare_cached(
+                "SELECT no, id FROM device WHERE +instance = ?1 AND connection = ?2 AND gateway IS NULL ORDER BY no",
+            )?;
             let found = statement.query_map(params![INSTANCE, status.as_str()], |row| {
                 Ok((DeviceNo(row.get(0)?), DeviceId::trusted(row.get::<_, String>(1)?)))
             })?;

@@ -229,6 +229,9 @@ pub(crate) async fn overdue_devices(place: Arc<Place>) {
     add(Device { gateway_id: Some(active.id.clone()), ..with_timeout("child", 10, 0) }).await;
     commit(&*store, vec![status(active.no, DeviceStatus::Online, 5), status(active.no, DeviceStatus::Offline, 6)])
         .await;
+    // One with devices behind it stays, and does not take the place of others.
+    let gateway = add(with_timeout("gateway", 5, 0)).await;
+    add(Device { gateway_id: Some(gateway.id.clone()), ..with_timeout("behind", 0, 0) }).await;
     let overdue = async |ms, limit| {
         let found = store.overdue_devices(at(ms), limit).await.expect("devices");
         let mut nos: Vec<_> = found.iter().map(|d| d.no).collect();

@@ -7,9 +7,9 @@
 
 mod amqp_queue;
 mod app;
+mod audit;
 mod batch;
 mod certificate;
-mod audit;
 mod cluster;
 mod device;
 mod device_bulk;
@@ -17,9 +17,11 @@ mod device_list;
 mod file;
 mod fixture;
 mod foreign_text;
+mod gateway;
 mod history;
 mod iam;
 mod instance;
+mod log;
 mod message;
 mod ota;
 mod outbox;
@@ -140,6 +142,19 @@ contract! {
         concurrent_patches_are_all_counted,
         reports_and_patches_do_not_disturb_each_other,
         a_device_must_be_there,
+    }
+    gateway {
+        a_list_rises_with_every_change,
+        many_devices_at_once_have_a_version_each,
+        old_deletions_are_forgotten,
+        a_list_can_be_numbered_anew,
+        a_gateway_takes_its_list_along,
+        what_waits_is_found,
+        scans,
+    }
+    log {
+        lines_are_bounded,
+        configurations,
     }
     history {
         ranges_are_half_open,

@@ -7,7 +7,7 @@ use causeway_model::status::DeviceStatus::{self, Abnormal, Inactive, Offline, On
 use causeway_model::{DeviceNo, registry::Device};
 use causeway_platform::Store;
 
-use crate::fixture::{add_device, at, commit, seed, seed_device, status};
+use crate::fixture::{add_child, add_device, at, commit, seed, seed_device, status};
 use crate::place::Place;
 
 async fn read(store: &dyn Store, no: DeviceNo) -> Device {
@@ -80,4 +80,8 @@ pub(crate) async fn devices_by_status(place: Arc<Place>) {
     assert_eq!(with(Offline).await, expected(&[2]));
     assert_eq!(with(Inactive).await, expected(&[1, 3]));
     assert_eq!(with(Abnormal).await, []);
+    // The status of a device behind a gateway is not for the start of the platform to judge.
+    let child = add_child(&*store, &product, &devices[1], "child").await;
+    commit(&*store, vec![status(child.no, Online, 3)]).await;
+    assert_eq!(with(Online).await, expected(&[0]));
 }

@@ -66,7 +66,8 @@ pub trait DeviceStore: Send + Sync {
     async fn set_frozen(&self, no: DeviceNo, frozen: bool) -> Result<bool>;
     /// Replaces a secret. False when gone.
     async fn set_secret(&self, no: DeviceNo, slot: CredentialSlot, secret: &Sealed) -> Result<bool>;
-    /// Devices whose stored connection status is this: number and id. For the start of the platform.
+    /// Direct devices whose stored connection status is this: number and id. For the start of the platform; the status of
+    /// a device behind a gateway is its gateway's to say.
     async fn devices_with_status(&self, status: DeviceStatus) -> Result<Vec<(DeviceNo, DeviceId)>>;
     /// Direct devices never activated although their `timeout_s` has passed at `now`, at most `limit`. Those with devices
     /// behind them are left out: they stay, and must not take the place of others.
