@@ -113,10 +113,10 @@ impl FileStore for SqliteStore {
             {
                 return Err(Error::new(Code::DeviceNotFound, "The device does not exist.").into());
             }
-            if let Some(product) = product {
-                if !tx.conn.prepare_cached("SELECT 1 FROM product WHERE no = ?1")?.exists([product.0])? {
-                    return Err(Error::new(Code::ProductNotFound, "The product does not exist.").into());
-                }
+            if let Some(product) = product
+                && !tx.conn.prepare_cached("SELECT 1 FROM product WHERE no = ?1")?.exists([product.0])?
+            {
+                return Err(Error::new(Code::ProductNotFound, "The product does not exist.").into());
             }
             check_limits(tx.conn, &file, app, device, limits)?;
             tx.conn
