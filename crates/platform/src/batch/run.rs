@@ -90,12 +90,12 @@ impl Platform {
             flush_at: None,
             exhausted: false,
         };
-        run.to_its_end(stop).await
+        run.run_to_its_end(stop).await
     }
 }
 
 impl Run {
-    async fn to_its_end(mut self, stop: &CancellationToken) -> Result<()> {
+    async fn run_to_its_end(mut self, stop: &CancellationToken) -> Result<()> {
         loop {
             if self.exhausted && self.in_flight == 0 {
                 self.flush().await?;

@@ -63,7 +63,7 @@ impl Platform {
         let group = self.group(spaces, id).await?;
         let query = DeviceQuery {
             spaces: Spaces::one(group.app_id.clone()),
-            filter: within(&[group.id.clone()]),
+            filter: within(std::slice::from_ref(&group.id)),
             dynamic: self.group_rules.dynamic(&group)?.into_iter().collect(),
         };
         let items = self.store.find_devices(&query, false, page).await?;
