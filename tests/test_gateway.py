@@ -308,7 +308,10 @@ def test_the_status_stays_when_the_gateway_goes(own_world):
     link = gateway.connect()
     ask(link, "sub_device_update_status", {"device_statuses": [{"device_id": child.device_id, "status": "ONLINE"}]},
         answer="sub_device_update_status_response")
+    before = own_world.rest.metric("causeway_device_departures_total")
     link.disconnect()
+    # The minute until OFFLINE counts from the moment in which the platform saw the gateway leave.
+    wait_for(lambda: own_world.rest.metric("causeway_device_departures_total") > before, what="the departure")
     own_world.rest.advance_clock(120_000)
     wait_for(lambda: own_world.app.show_device(gateway.device_id).status == "OFFLINE", what="the gateway to be OFFLINE")
     assert own_world.app.show_device(child.device_id).status == "ONLINE"
