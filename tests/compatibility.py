@@ -5,7 +5,8 @@
 
 FOLDER holds the notes of `pytest --record FOLDER` from one run on each store. An operation *works* when it succeeded in
 passing tests on both stores; it works *partly* when `compatibility.toml` says what is missing; it is *missing* when it
-answered 501 on both. Anything else is an error: no test has driven it.
+answered 501 on both. An operation of that table that refuses on both stores, and does nothing else yet, counts as partly.
+Anything else is an error: no test has driven it.
 """
 
 import argparse
@@ -37,13 +38,14 @@ tests on SQLite and on PostgreSQL; **partly** names what is missing; **missing**
 
 def records(folder: Path) -> dict[str, dict[str, set[str]]]:
     """What was seen, by store."""
-    seen = {store: {"answered": set(), "missing": set()} for store in STORES}
+    seen = {store: {"answered": set(), "missing": set(), "refused": set()} for store in STORES}
     for file in sorted(folder.glob("*.jsonl")):
         store = seen[file.name.split("-")[0]]
         for line in file.read_text().splitlines():
             note = json.loads(line)
             store["answered"].update(note["answered"])
             store["missing"].update(note["missing"])
+            store["refused"].update(note.get("refused", ()))
     return seen
 
 
@@ -65,7 +67,9 @@ def judge(seen, partly) -> tuple[dict[str, str], list[str]]:
     for operation in OPERATIONS:
         answered = [operation in seen[store]["answered"] for store in STORES]
         missing = [operation in seen[store]["missing"] for store in STORES]
-        if all(answered):
+        refused = [operation in seen[store]["refused"] for store in STORES]
+        # What can only refuse until something else is built works in part, when the table says so.
+        if all(answered) or operation in partly and all(refused) and not any(missing):
             states[operation] = "partly" if operation in partly else "works"
         elif all(missing) and not any(answered):
             states[operation] = "missing"

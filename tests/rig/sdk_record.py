@@ -1,7 +1,7 @@
 """Notes which operations of the vendor's SDK succeed in tests that pass: what `docs/compatibility.md` is made from.
 
 Loaded as a plugin of pytest; it does nothing without `--record FOLDER`. Each worker writes a file of its own, one line a
-test: the operations that answered, and those that answered 501.
+test: the operations that answered, those that answered 501, and those that refused otherwise.
 """
 
 import functools
@@ -29,6 +29,7 @@ class Recorder:
         self.file = folder / f"{store}-{worker}-{os.getpid()}.jsonl"
         self.answered: set[str] = set()
         self.missing: set[str] = set()
+        self.refused: set[str] = set()
         for operation in OPERATIONS:
             setattr(IoTDAClient, operation, self._noting(operation, getattr(IoTDAClient, operation)))
 
@@ -38,8 +39,7 @@ class Recorder:
             try:
                 answer = method(*args, **kwargs)
             except ServiceResponseException as error:
-                if error.status_code == 501:
-                    self.missing.add(operation)
+                (self.missing if error.status_code == 501 else self.refused).add(operation)
                 raise
             self.answered.add(operation)
             return answer
@@ -49,14 +49,16 @@ class Recorder:
     def pytest_runtest_protocol(self, item):
         self.answered.clear()
         self.missing.clear()
+        self.refused.clear()
         yield
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item):
         outcome = yield
         report = outcome.get_result()
-        if report.when == "call" and report.passed and (self.answered or self.missing):
-            line = {"test": item.nodeid, "answered": sorted(self.answered), "missing": sorted(self.missing)}
+        if report.when == "call" and report.passed and (self.answered or self.missing or self.refused):
+            line = {"test": item.nodeid, "answered": sorted(self.answered), "missing": sorted(self.missing),
+                    "refused": sorted(self.refused)}
             with self.file.open("a") as out:
                 out.write(json.dumps(line) + "\n")
 
