@@ -98,6 +98,41 @@ def test_other_writes_are_recorded_too(world):
         ("deleteApplication", space), ("updateApplication", space), ("addApplication", space)]
 
 
+def test_groups_and_batch_tasks(world, default):
+    """Their answers do not name the space; their records do."""
+    group = world.rest.post("/device-group", json={"name": fresh_name("group")[:60]}).must_be(201).json["group_id"]
+    device = world.device()
+    world.rest.post(f"/device-group/{group}/action",
+                    query={"action_id": "addDevice", "device_id": device.device_id}).must_be(200)
+    world.rest.post(f"/device-group/{group}/action",
+                    query={"action_id": "removeDevice", "device_id": device.device_id}).must_be(200)
+    world.rest.put(f"/device-group/{group}", json={"description": "x"}).must_be(200)
+    world.rest.delete(f"/device-group/{group}").must_be(204)
+    found = records(world, resource_type="device-group", resource_id=group)
+    assert [r["event_name"] for r in found] == [
+        "deleteDeviceGroup", "updateDeviceGroup", "manageDevicesInGroup", "manageDevicesInGroup", "addDeviceGroup"]
+    assert {r["app_id"] for r in found} == {default}
+    task = world.rest.post("/batchtasks", json={
+        "task_name": fresh_name("task")[:30], "task_type": "freezeDevices", "targets": [device.device_id]}).must_be(201)
+    task_id = task.json["task_id"]
+    check(world, one(world, resource_type="batchtasks", resource_id=task_id), event_name="createBatchTask", status=201,
+          app_id=default)
+
+
+def test_certificates(world, default):
+    bad = world.rest.post("/certificates", json={"content": "no certificate"}).must_be(400)
+    found = wait_for(lambda: [r for r in records(world, operation="addCertificate")
+                              if r["request_id"] == bad.headers["X-Request-Id"]], what="the refused certificate")
+    check(world, {"resource_id": None, **found[0]}, resource_type="certificate", status=400, level="warning")
+    nobody = fresh_name("nobody")
+    world.rest.delete(f"/certificates/{nobody}").must_be(404)
+    check(world, one(world, resource_id=nobody), event_name="deleteCertificate", resource_type="certificate", status=404)
+    answer = world.rest.post(f"/certificates/{nobody}/action", query={"action_id": "verify"}, json={"verify_content": "x"})
+    assert answer.status in (400, 404)
+    check(world, one(world, resource_id=nobody, operation="verifyCertificate"), operation="check_certificate",
+          resource_type="certificate", status=answer.status, error_code=answer.json["error_code"])
+
+
 def test_reads_leave_no_record(world):
     device = world.device()
     world.app.show_device(device.device_id)

@@ -225,6 +225,8 @@ impl Draft {
                 "certificate_id" => {
                     self.app = platform.store.device_certificate(value).await?.map(|c| c.app_id);
                 }
+                "task_id" => self.app = platform.store.batch_task(value).await?.map(|t| t.app_id),
+                "export_task_id" => self.app = platform.store.export(value).await?.map(|e| e.app_id),
                 "module_id" => self.app = platform.store.ota_module(value).await?.map(|m| m.app_id),
                 "package_id" => self.app = platform.store.ota_package(value).await?.map(|p| p.app_id),
                 "policy_id" if self.operation.path.starts_with("/device-policies") => {

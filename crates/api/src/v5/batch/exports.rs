@@ -41,7 +41,9 @@ async fn create(call: Call) -> Result<Reply> {
         condition: asked.resource_condition.get().to_owned(),
         app_type: app_type.map(str::to_owned),
     };
-    Reply::created(&ExportTask::of(call.platform().create_export(&spaces, new).await?)?)
+    let export = call.platform().create_export(&spaces, new).await?;
+    call.concerns(&export.app_id);
+    Reply::created(&ExportTask::of(export)?)
 }
 
 pub(in crate::v5) static LIST: Built = Built::new("Lists exports.", json::<ExportTasks>(200), |c| Box::pin(list(c)))

@@ -98,7 +98,9 @@ async fn create(call: Call) -> Result<Reply> {
         document_source,
         policy,
     };
-    Reply::created(&Task::of(call.platform().create_batch_task(new).await?)?)
+    let task = call.platform().create_batch_task(new).await?;
+    call.concerns(&task.app_id);
+    Reply::created(&Task::of(task)?)
 }
 
 fn checked_ext_info(raw: Option<Box<RawValue>>) -> Result<Option<String>> {
