@@ -179,6 +179,12 @@ impl FileStore for PostgresStore {
         Ok(files(&client, &condition, &[&device.0, &name]).await?.pop())
     }
 
+    async fn file_of_device(&self, device: DeviceNo, name: &str) -> Result<Option<File>> {
+        let client = self.client().await?;
+        let condition = "WHERE f.device = $1 AND f.source = 'DEVICE' AND f.name = $2 ORDER BY f.no DESC LIMIT 1";
+        Ok(files(&client, condition, &[&device.0, &name]).await?.pop())
+    }
+
     async fn may_download(&self, device: DeviceNo, file: RecordNo) -> Result<bool> {
         let client = self.client().await?;
         let sql = format!("SELECT f.no FROM file f {READABLE} AND f.no = $2");

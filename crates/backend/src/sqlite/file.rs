@@ -205,6 +205,12 @@ impl FileStore for SqliteStore {
         self.read(move |conn| Ok(read_files(conn, sql, params![device.0, name])?.pop())).await
     }
 
+    async fn file_of_device(&self, device: DeviceNo, name: &str) -> Result<Option<File>> {
+        let name = name.to_owned();
+        let sql = file_sql!("WHERE f.device = ?1 AND f.source = 'DEVICE' AND f.name = ?2 ORDER BY f.no DESC LIMIT 1");
+        self.read(move |conn| Ok(read_files(conn, sql, params![device.0, name])?.pop())).await
+    }
+
     async fn may_download(&self, device: DeviceNo, file: RecordNo) -> Result<bool> {
         let sql = concat!("SELECT 1 FROM file f ", readable_sql!("AND f.no = ?2"));
         self.read(move |conn| Ok(conn.prepare_cached(sql)?.exists([device.0, file.0])?)).await

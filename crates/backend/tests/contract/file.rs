@@ -192,6 +192,12 @@ pub(crate) async fn a_device_finds_what_is_for_it(place: Arc<Place>) {
     assert_eq!(found(&d1).await, None);
     let own = stored(&*store, File { name: "n".to_owned(), ..file_of(&d1, "own") }, Some(&d1), None).await;
     assert_eq!((found(&d1).await.as_deref(), found(&d2).await), (Some("own"), None));
+    let uploading = File { name: "n".to_owned(), ..file_of(&d1, "later") };
+    store.insert_file(uploading, Some(d1.no), None, MANY).await.expect("a file");
+    let newest = store.file_of_device(d1.no, "n").await.expect("an answer");
+    assert_eq!(newest.map(|f| f.id.to_string()).as_deref(), Some("later"), "in whatever state");
+    assert_eq!(store.file_of_device(d2.no, "n").await.expect("an answer"), None);
+    assert_eq!(store.file_of_device(d1.no, "m").await.expect("an answer"), None, "of applications");
     stored(&*store, file_for(&space, "old", "n"), None, None).await;
     let of_space = stored(&*store, file_for(&space, "space", "n"), None, None).await;
     assert_eq!((found(&d1).await.as_deref(), found(&d2).await.as_deref()), (Some("space"), Some("space")));

@@ -79,7 +79,7 @@ impl Platform {
         let url = self.file_url_for_app(host, Access::Write, &file.key, limit).await?;
         let file = self.store.insert_file(file, device_no, product_no, limits).await?;
         self.files.due.notify_one();
-        let answer = self.url_answer(url, file.clone());
+        let answer = self.url_answer(url, file.key.name().to_owned(), file.clone());
         Ok((file, answer))
     }
 
@@ -122,7 +122,7 @@ impl Platform {
             ));
         }
         let url = self.file_url_for_app(host, Access::Read, &file.key, 0).await?;
-        Ok(self.url_answer(url, file))
+        Ok(self.url_answer(url, file.key.name().to_owned(), file))
     }
 
     /// One file as it stands now: nobody tells the platform when an application has put something into a foreign store,

@@ -118,7 +118,8 @@ impl Platform {
         let url = self.file_url_for_device(via, Access::Write, &file.key, limit).await?;
         let file = self.store.insert_file(file, Some(device.no), None, limits).await?;
         self.files.due.notify_one();
-        Ok(self.url_answer(url, file))
+        // The object is called as the device called it (002 §2.1.2.5.2): the Python SDK finds its own file by that.
+        Ok(self.url_answer(url, ask.name.to_owned(), file))
     }
 
     /// A URL from which `device` can download what it names: a file's name, or the name of an object. `None` when there is
@@ -145,7 +146,7 @@ impl Platform {
         let url = self.file_url_for_device(via, Access::Read, &file.key, 0).await?;
         file.announced.size = file.size.or(file.announced.size);
         file.announced.hash_code = file.sha256.take().or(file.announced.hash_code);
-        Ok(Some(self.url_answer(url, file)))
+        Ok(Some(self.url_answer(url, ask.name.to_owned(), file)))
     }
 
     /// The file with this id, if the device may download it.
@@ -167,13 +168,27 @@ impl Platform {
         }
     }
 
-    pub(super) fn url_answer(&self, url: String, file: File) -> FileUrl {
+    pub(super) fn url_answer(&self, url: String, object_name: String, file: File) -> FileUrl {
         FileUrl {
             url,
             bucket_name: self.files.objects.bucket().to_owned(),
-            object_name: file.key.name().to_owned(),
+            object_name,
             expire_s: self.file_url_life().as_secs(),
             attributes: file.announced,
+        }
+    }
+
+    /// The file that a device reports on: by the name that it asked for, or by the last segment of the object's key.
+    async fn reported_file(&self, device: &DeviceContext, transfer: Transfer, object: &str) -> Result<Option<File>> {
+        if let Some(id) = id_in(object)
+            && let Some(file) = self.readable(device, &id).await?
+        {
+            return Ok(Some(file));
+        }
+        match (file_name(object), transfer) {
+            (None, _) => Ok(None),
+            (Some(name), Transfer::Upload) => self.store.file_of_device(device.no, name).await,
+            (Some(name), Transfer::Download) => self.store.file_for_device(device.no, name).await,
         }
     }
 
@@ -188,8 +203,7 @@ impl Platform {
         object_name: &str,
         mut result: TransferResult,
     ) -> Result<bool> {
-        let Some(id) = id_in(object_name) else { return Ok(false) };
-        let Some(file) = self.readable(device, &id).await? else { return Ok(false) };
+        let Some(file) = self.reported_file(device, transfer, object_name).await? else { return Ok(false) };
         if let Some(text) = &mut result.description
             && let Some((end, _)) = text.char_indices().nth(DESCRIPTION_KEPT)
         {

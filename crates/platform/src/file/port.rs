@@ -38,6 +38,8 @@ pub trait FileStore: Send + Sync {
     /// The newest stored file of this name that the device may download: what applications put there for it, for its
     /// product, for its space, or what it uploaded itself, in this order.
     async fn file_for_device(&self, device: DeviceNo, name: &str) -> Result<Option<File>>;
+    /// The newest file of this name that the device asked to upload, in whatever state.
+    async fn file_of_device(&self, device: DeviceNo, name: &str) -> Result<Option<File>>;
     /// Whether the device may download this file.
     async fn may_download(&self, device: DeviceNo, file: RecordNo) -> Result<bool>;
     /// Sets the state with what is known of the content. False when the file is gone.
