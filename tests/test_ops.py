@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 
 import pytest
 from huaweicloudsdkiotda.v5 import IoTDAClient
@@ -232,3 +233,19 @@ def test_memory_is_bounded_while_thousands_report(own_world):
     for reporter in reporters:
         reporter.join()
     assert resident_mb() - before < 200
+
+
+# --- rest --------------------------------------------------------------------------------------------------------------
+
+def test_an_idle_platform_rests(platform_factory):
+    """With nothing to do it uses next to no CPU: the batch engine once span a core."""
+    platform = platform_factory().start()
+
+    def cpu_seconds():
+        fields = open(f"/proc/{platform.pid}/stat").read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    time.sleep(2)  # what starts in the background ends
+    before = cpu_seconds()
+    time.sleep(4)
+    assert cpu_seconds() - before < 0.8

@@ -124,6 +124,11 @@ impl Process {
         tree
     }
 
+    /// Whether `other` is among its living descendants.
+    pub(crate) fn started(self, other: Self) -> bool {
+        other.pid != self.pid && self.tree().contains(&other.pid)
+    }
+
     /// CPU time of all threads of the process and its descendants, ended children included.
     ///
     /// # Errors

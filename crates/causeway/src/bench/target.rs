@@ -162,12 +162,15 @@ impl Target {
     /// # Errors
     /// When the target has ended.
     pub(crate) fn cpu(&self) -> anyhow::Result<CpuTimes> {
-        Ok(CpuTimes {
-            target: self.process.map(Process::cpu).transpose().context("the target has ended")?,
-            generator: Process::own().cpu()?,
-            machine: MachineTime::now(),
-            at: Instant::now(),
-        })
+        let target = self.process.map(Process::cpu).transpose().context("the target has ended")?;
+        Ok(CpuTimes { target, generator: self.own_cpu(target)?, machine: MachineTime::now(), at: Instant::now() })
+    }
+
+    /// CPU time of this program, without that of a target which it started itself.
+    fn own_cpu(&self, target: Option<CpuTime>) -> anyhow::Result<CpuTime> {
+        let all = Process::own().cpu()?;
+        let started_here = self.process.is_some_and(|process| Process::own().started(process));
+        Ok(if started_here { all.since(target.unwrap_or_default()) } else { all })
     }
 
     /// The same at the end of a run, which still deserves its report when the target has ended meanwhile.
@@ -182,7 +185,7 @@ impl Target {
                 None
             }
         });
-        Ok(CpuTimes { target, generator: Process::own().cpu()?, machine: MachineTime::now(), at: Instant::now() })
+        Ok(CpuTimes { target, generator: self.own_cpu(target)?, machine: MachineTime::now(), at: Instant::now() })
     }
 
     /// Memory of the target, when it is known and lives.

@@ -50,6 +50,8 @@ impl Platform {
         let mut under_way: HashMap<Id, RecordNo> = HashMap::new();
         let mut exports: JoinSet<()> = JoinSet::new();
         let mut swept = false;
+        // An export that ended is no reason to look for others: looking at each end would never rest.
+        let mut look_for_exports = true;
         let mut expired_at = Timestamp(0);
         while !stop.is_cancelled() {
             if !swept {
@@ -65,7 +67,8 @@ impl Platform {
                 }
                 Err(error) => tracing::warn!(?error, "batch tasks that are due cannot be read; tried again"),
             }
-            if exports.is_empty() {
+            if look_for_exports && exports.is_empty() {
+                look_for_exports = false;
                 let platform = self.clone();
                 let expire = self.clock.now().0 - expired_at.0 > EXPIRE_EVERY_MS;
                 if expire {
@@ -75,8 +78,8 @@ impl Platform {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.batch.wake.notified() => {}
-                () = self.clock.tick(LOOK) => {}
+                () = self.batch.wake.notified() => look_for_exports = true,
+                () = self.clock.tick(LOOK) => look_for_exports = true,
                 Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
                     let id = match ended {
                         Ok((id, ())) => id,
@@ -87,9 +90,8 @@ impl Platform {
                     };
                     under_way.remove(&id);
                 }
-                Some(_) = exports.join_next(), if !exports.is_empty() => {}
+                () = async { while exports.join_next().await.is_some() {} }, if !exports.is_empty() => {}
             }
-            while exports.try_join_next().is_some() {}
         }
         while tasks.join_next().await.is_some() {}
     }
