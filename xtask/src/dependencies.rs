@@ -11,16 +11,28 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("causeway-wire", &["causeway-model"]),
     ("causeway-rules", &["causeway-model"]),
     ("causeway-sheet", &[]),
-    ("causeway-platform", &["causeway-model", "causeway-rules", "causeway-sheet"]),
+    ("causeway-channels", &["causeway-model"]),
+    ("causeway-script", &[]),
+    (
+        "causeway-platform",
+        &["causeway-channels", "causeway-model", "causeway-rules", "causeway-script", "causeway-sheet"],
+    ),
     ("causeway-backend", &["causeway-model", "causeway-platform"]),
     ("causeway-door-mqtt", &["causeway-model", "causeway-platform", "causeway-wire"]),
     ("causeway-door-http", &["causeway-model", "causeway-platform", "causeway-wire"]),
     ("causeway-product-files", &["causeway-model"]),
     (
         "causeway-api",
-        &["causeway-model", "causeway-platform", "causeway-product-files", "causeway-rules", "causeway-sheet"],
+        &[
+            "causeway-channels",
+            "causeway-model",
+            "causeway-platform",
+            "causeway-product-files",
+            "causeway-rules",
+            "causeway-sheet",
+        ],
     ),
-    ("causeway-delivery", &["causeway-model", "causeway-platform", "causeway-wire"]),
+    ("causeway-delivery", &["causeway-channels", "causeway-model", "causeway-platform", "causeway-wire"]),
     (
         "causeway",
         &[
@@ -41,7 +53,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const FOREIGN: &[(&str, &[&str])] = &[
     ("rusqlite", &["causeway-backend"]),
     ("sqlparser", &["causeway-rules"]),
-    ("tokio-postgres", &["causeway-backend"]),
+    // The delivery crate forwards to tables of others.
+    ("tokio-postgres", &["causeway-backend", "causeway-delivery"]),
     ("deadpool-postgres", &["causeway-backend"]),
     ("axum", &["causeway-api", "causeway-door-http"]),
     // The store names it for the client of the object store, which it configures by a feature only.

@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod error;
 pub mod event;
 pub mod file;
+pub mod forwarding;
 pub mod group;
 pub mod history;
 pub mod ids;

@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`search`], the language of device searches and of the rules of dynamic groups.
 
+pub mod event;
 mod refusal;
 pub mod search;
 
