@@ -242,6 +242,15 @@ pub(crate) fn too_many_queues(limit: u32) -> Error {
     )
 }
 
+pub(crate) fn queue_in_use(name: &str) -> Error {
+    Error::new(
+        Code::QueueInUse,
+        format!(
+            "Operation not allowed. Forwarding rules put events into the queue '{name}'. Delete their actions first."
+        ),
+    )
+}
+
 pub(crate) fn queue_exists(name: &str) -> Error {
     Error::new(Code::QueueExists, format!("An AMQP queue with the name '{name}' exists."))
 }

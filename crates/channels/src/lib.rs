@@ -156,10 +156,11 @@ channels! {
 /// # Errors
 /// As [`Channel::read`].
 pub fn changed(word: &str, new: &RawValue, stored: Option<&Channel>) -> Result<Channel> {
-    let mut object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(new.get()).map_err(|e| refused(format_args!("the configuration must be an object: {e}.")))?;
+    let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(new.get())
+        .map_err(|e| refused(format_args!("the configuration must be an object: {e}.")))?;
     if let Some(stored) = stored.filter(|s| s.word() == word) {
-        let old: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&stored.to_json()).unwrap_or_default();
+        let old: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&stored.to_json()).unwrap_or_default();
         let secrets = all().into_iter().filter(|a| a.channel == word).flat_map(|a| a.fields).filter(|f| f.secret);
         for field in secrets {
             if let (None, Some(value)) = (object.get(field.name), old.get(field.name)) {
@@ -176,8 +177,8 @@ mod tests {
 
     #[test]
     fn credentials_are_kept_and_not_shown() {
-        let stored =
-            Channel::read("HTTP_FORWARDING", r#"{"url":"https://a","signature_enable":true,"token":"abc"}"#).expect("sound");
+        let stored = Channel::read("HTTP_FORWARDING", r#"{"url":"https://a","signature_enable":true,"token":"abc"}"#)
+            .expect("sound");
         assert_eq!(stored.shown().get("token"), None);
         let new = RawValue::from_string(r#"{"url":"https://b","signature_enable":true}"#.to_owned()).expect("JSON");
         let Channel::Http(changed) = changed("HTTP_FORWARDING", &new, Some(&stored)).expect("sound") else {

@@ -44,6 +44,7 @@ struct Queue {
 pub(crate) struct Job {
     pub(crate) lane: Lane,
     pub(crate) seq: i64,
+    pub(crate) at: Timestamp,
     pub(crate) body: Bytes,
 }
 
@@ -161,7 +162,7 @@ impl Backlog {
         while let Some(lane) = self.ready.pop_front() {
             let Some(first) = self.lanes.get(&lane).and_then(|q| q.waiting.front()) else { continue };
             if first.at >= oldest {
-                return Some(Job { lane, seq: first.seq, body: first.body.clone() });
+                return Some(Job { lane, seq: first.seq, at: first.at, body: first.body.clone() });
             }
             let seq = first.seq;
             self.known.remove(&seq);

@@ -6,9 +6,12 @@
 //! notification says. Start reading in `worker`, which serves one target; `backlog` keeps the order.
 
 mod backlog;
+mod batch_worker;
 mod client;
 mod hosts;
 mod supervisor;
+mod target;
+mod targets;
 mod worker;
 
 #[cfg(test)]
@@ -23,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 ///
 /// The process must have a default TLS provider (`rustls::crypto::CryptoProvider::install_default`).
 pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
-    let supervisor =
-        supervisor::Supervisor::new(platform.store.clone(), platform.clock.clone(), platform.settings.push.clone());
-    supervisor.run(platform.push_targets_signal(), stop).await;
+    let settings = platform.settings.push.clone();
+    let workshop = targets::Workshop { client: client::PushClient::new(&settings), concurrency: settings.concurrency };
+    let supervisor = supervisor::Supervisor::new(platform.store.clone(), platform.clock.clone(), settings, workshop);
+    supervisor.run(platform.targets_signal(), stop).await;
 }

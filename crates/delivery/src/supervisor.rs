@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use causeway_channels::Channel;
 use causeway_model::Timestamp;
 use causeway_platform::clock::Clock;
-use causeway_platform::outbox::{OutboxStore, PushTarget};
+use causeway_platform::outbox::OutboxStore;
 use causeway_platform::settings::PushSettings;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -14,44 +15,63 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::{Destination, PushClient};
+use crate::batch_worker::BatchWorker;
 use crate::hosts::Hosts;
+use crate::target::{Feeding, Target};
+use crate::targets::Workshop;
 use crate::worker::{Shared, Worker};
 
 /// Targets are looked at this often, besides whenever this node hears of a change.
 const LOOK: Duration = Duration::from_secs(1);
-/// Platform time between two sweeps for deliveries that are too old.
+/// Platform time between two sweeps for deliveries that are too old or too many.
 const SWEEP_MS: i64 = 60_000;
 /// Workers end by themselves before this.
 const STOP_WITHIN: Duration = Duration::from_secs(9);
 
+/// What a target is made of; another one makes another target.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Recipe {
+    /// A push address.
+    Push(String),
+    /// An action of a rule.
+    Channel(Channel),
+}
+
 struct Running {
-    destination: watch::Sender<Arc<Destination>>,
-    task: AbortOnDropHandle<()>,
+    recipe: Recipe,
+    /// What failures are counted for.
+    host: Option<String>,
+    /// `None` when the target could not be made.
+    task: Option<AbortOnDropHandle<()>>,
 }
 
 /// See the module text.
 pub(crate) struct Supervisor {
     shared: Arc<Shared>,
+    workshop: Workshop,
     workers: HashMap<i64, Running>,
     swept: Option<Timestamp>,
 }
 
 impl Supervisor {
-    pub(crate) fn new(store: Arc<dyn OutboxStore>, clock: Arc<Clock>, settings: PushSettings) -> Self {
-        let client = PushClient::new(&settings);
+    pub(crate) fn new(
+        store: Arc<dyn OutboxStore>,
+        clock: Arc<Clock>,
+        settings: PushSettings,
+        workshop: Workshop,
+    ) -> Self {
         let hosts = Hosts::new(&settings);
-        let shared = Shared { store, clock, settings, client, hosts, logged: Mutex::new(None) };
-        Self { shared: Arc::new(shared), workers: HashMap::new(), swept: None }
+        let shared = Shared { store, clock, settings, hosts, logged: Mutex::new(None) };
+        Self { shared: Arc::new(shared), workshop, workers: HashMap::new(), swept: None }
     }
 
     /// Works until `stop`; returns within ten seconds after it.
     pub(crate) async fn run(mut self, mut changed: watch::Receiver<u64>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             changed.mark_unchanged();
-            match self.shared.store.push_targets().await {
-                Ok(targets) => self.follow(targets, &stop),
-                Err(error) => tracing::warn!(?error, "push targets cannot be read now"),
+            match self.recipes().await {
+                Ok(recipes) => self.follow(recipes, &stop),
+                Err(error) => tracing::warn!(?error, "targets cannot be read now"),
             }
             self.sweep().await;
             tokio::select! {
@@ -61,59 +81,99 @@ impl Supervisor {
             }
         }
         let end = Instant::now() + STOP_WITHIN;
-        for (_, mut running) in self.workers.drain() {
-            if tokio::time::timeout_at(end, &mut running.task).await.is_err() {
+        for mut task in self.workers.drain().filter_map(|(_, running)| running.task) {
+            if tokio::time::timeout_at(end, &mut task).await.is_err() {
                 tracing::warn!("a worker of the outbox did not end in time");
             }
         }
     }
 
-    fn follow(&mut self, targets: Vec<PushTarget>, stop: &CancellationToken) {
-        let wanted: HashMap<i64, Arc<Destination>> = targets
-            .into_iter()
-            .filter_map(|target| Some((target.no, Arc::new(Destination::parse(&target.url)?))))
-            .collect();
-        // The deliveries of a target that is gone are gone, so its worker is dropped as it stands; one that died is started
-        // again below.
-        self.workers.retain(|no, running| wanted.contains_key(no) && !running.task.is_finished());
-        let hosts: HashSet<&str> = wanted.values().map(|d| d.host.as_str()).collect();
+    /// Every target that this crate sends to, by number.
+    async fn recipes(&self) -> causeway_model::Result<HashMap<i64, Recipe>> {
+        let push = self.shared.store.push_targets().await?;
+        Ok(push.into_iter().map(|target| (target.no, Recipe::Push(target.url))).collect())
+    }
+
+    fn follow(&mut self, wanted: HashMap<i64, Recipe>, stop: &CancellationToken) {
+        // The deliveries of a target that is gone are gone, so its worker is dropped as it stands; so is one whose target
+        // changed: what it had under way may be sent twice. One that died is started again below.
+        self.workers.retain(|no, running| {
+            wanted.get(no) == Some(&running.recipe)
+                && !running.task.as_ref().is_some_and(AbortOnDropHandle::is_finished)
+        });
+        for (no, recipe) in wanted {
+            if !self.workers.contains_key(&no) {
+                let running = self.start(no, recipe, stop.clone());
+                self.workers.insert(no, running);
+            }
+        }
+        let hosts: HashSet<&str> = self.workers.values().filter_map(|running| running.host.as_deref()).collect();
         self.shared.hosts.keep_only(&hosts);
-        for (no, destination) in &wanted {
-            match self.workers.get(no) {
-                Some(running) => {
-                    running.destination.send_if_modified(|current| {
-                        let other = current != destination;
-                        current.clone_from(destination);
-                        other
-                    });
-                }
-                None => {
-                    let (sender, receiver) = watch::channel(destination.clone());
-                    let worker = Worker::new(self.shared.clone(), *no, receiver);
-                    let task = AbortOnDropHandle::new(tokio::spawn(worker.run(stop.clone())));
-                    self.workers.insert(*no, Running { destination: sender, task });
-                }
+    }
+
+    fn start(&self, no: i64, recipe: Recipe, stop: CancellationToken) -> Running {
+        let made = match &recipe {
+            Recipe::Push(url) => self.workshop.push(url),
+            Recipe::Channel(channel) => self.workshop.channel(channel),
+        };
+        match made {
+            Ok(target) => {
+                let (task, host) = self.serve(no, target, stop);
+                Running { recipe, host, task: Some(task) }
+            }
+            Err(why) => {
+                tracing::warn!(target_no = no, why, "a target cannot be made; its deliveries wait until it is changed");
+                Running { recipe, host: None, task: None }
             }
         }
     }
 
-    /// Gives up deliveries older than `push.retention`.
+    fn serve(
+        &self,
+        no: i64,
+        target: Arc<dyn Target>,
+        stop: CancellationToken,
+    ) -> (AbortOnDropHandle<()>, Option<String>) {
+        let shared = self.shared.clone();
+        match target.feeding() {
+            Feeding::Lanes { concurrency, host } => {
+                let worker = Worker::new(shared, no, target, concurrency, host.clone());
+                (AbortOnDropHandle::new(tokio::spawn(worker.run(stop))), Some(host))
+            }
+            Feeding::Batches { rows, bytes, linger } => {
+                let worker = BatchWorker::new(shared, no, target, rows, bytes, linger);
+                (AbortOnDropHandle::new(tokio::spawn(worker.run(stop))), None)
+            }
+        }
+    }
+
+    /// Gives up deliveries that are older than `push.retention`, and the oldest where more than `push.max_backlog` wait.
     async fn sweep(&mut self) {
         let now = self.shared.clock.now();
         if self.swept.is_some_and(|at| now.0 - at.0 < SWEEP_MS) {
             return;
         }
         self.swept = Some(now);
-        match self.shared.store.expire_deliveries(self.shared.oldest()).await {
-            Ok(0) => {}
-            Ok(dropped) => {
-                metrics::counter!("causeway_outbox_dropped_total").increment(dropped);
-                tracing::warn!(dropped, "deliveries are given up: they are older than push.retention");
+        if let Err(error) = self.sweep_all().await {
+            tracing::warn!(?error, "old deliveries cannot be dropped now");
+            self.swept = None;
+        }
+    }
+
+    async fn sweep_all(&self) -> causeway_model::Result<()> {
+        let oldest = self.shared.oldest();
+        let most = u64::try_from(self.shared.settings.max_backlog.0).unwrap_or(u64::MAX);
+        for state in self.shared.store.target_states().await? {
+            if state.counters.waiting() == 0 {
+                continue;
             }
-            Err(error) => {
-                tracing::warn!(?error, "old deliveries cannot be dropped now");
-                self.swept = None;
+            let trimmed = self.shared.store.trim_target(state.no, oldest, most).await?;
+            let dropped = [("expired", trimmed.expired), ("overflowed", trimmed.overflowed)];
+            for (reason, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
+                metrics::counter!("causeway_outbox_dropped_total", "reason" => reason).increment(count);
+                tracing::warn!(target_no = state.no, count, reason, "deliveries are given up");
             }
         }
+        Ok(())
     }
 }

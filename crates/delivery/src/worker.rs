@@ -1,4 +1,5 @@
-//! Serves one target: reads its deliveries, pushes them lane by lane, finishes in the store what was taken.
+//! Serves one target that takes deliveries one by one: reads them, sends them lane by lane, finishes in the store what was
+//! taken.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use causeway_model::{Result, Timestamp};
 use causeway_platform::clock::Clock;
-use causeway_platform::outbox::{Delivery, OutboxStore};
+use causeway_platform::outbox::{Delivery, Finish, OutboxStore};
 use causeway_platform::settings::PushSettings;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -17,27 +18,26 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backlog::{Backlog, Job};
-use crate::client::{Destination, Outcome, PushClient};
 use crate::hosts::Hosts;
+use crate::target::{Failure, Item, Sent, Target};
 
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn OutboxStore>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) settings: PushSettings,
-    pub(crate) client: PushClient,
     pub(crate) hosts: Hosts,
     /// When a failing push was logged last.
     pub(crate) logged: Mutex<Option<Instant>>,
 }
 
 /// Pushes under way may take so long once the worker stops.
-const DRAIN: Duration = Duration::from_secs(7);
+pub(crate) const DRAIN: Duration = Duration::from_secs(7);
 /// Pushed deliveries are finished in the store together, at this number or after this time.
 const FINISH_ROWS: usize = 256;
 const FINISH_AFTER: Duration = Duration::from_millis(20);
 /// The longest sleep: a moved clock or a lost signal is noticed after it.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+pub(crate) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// At most one line in so long tells of failing pushes.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
@@ -51,17 +51,20 @@ impl Shared {
         }
     }
 
-    fn note(&self, host: &str, outcome: &Outcome) {
-        metrics::counter!("causeway_push_total", "outcome" => outcome.as_str()).increment(1);
-        if *outcome == Outcome::Delivered {
-            self.hosts.succeeded(host);
-            return;
-        }
-        self.hosts.failed(host, self.clock.now());
+    /// Counts a sending, and tells the operator of failures now and then.
+    pub(crate) fn note(&self, target: i64, failure: Option<&Failure>) {
+        let word = failure.map_or("delivered", |f| f.word);
+        metrics::counter!("causeway_push_total", "outcome" => word).increment(1);
+        let Some(failure) = failure else { return };
         let mut logged = self.logged.lock();
         if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
             *logged = Some(Instant::now());
-            tracing::warn!(host, ?outcome, "a push failed and is tried again later");
+            tracing::warn!(
+                target_no = target,
+                outcome = word,
+                why = failure.text,
+                "a delivery failed and is tried again later"
+            );
         }
     }
 }
@@ -78,7 +81,9 @@ enum StoreAnswer {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     target: i64,
-    destination: watch::Receiver<Arc<Destination>>,
+    to: Arc<dyn Target>,
+    concurrency: usize,
+    host: String,
     backlog: Backlog,
     /// Pushed, to be finished in the store; and since when the first of them.
     pushed: Vec<i64>,
@@ -88,12 +93,15 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, target: i64, destination: watch::Receiver<Arc<Destination>>) -> Self {
+    /// `concurrency` and `host`: see [`Feeding::Lanes`](crate::target::Feeding::Lanes).
+    pub(crate) fn new(shared: Arc<Shared>, target: i64, to: Arc<dyn Target>, concurrency: u32, host: String) -> Self {
         let retry_ms = shared.settings.retry.as_millis();
         Self {
             shared,
             target,
-            destination,
+            to,
+            concurrency: usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX),
+            host,
             backlog: Backlog::new(retry_ms),
             pushed: Vec::new(),
             pushed_since: Instant::now(),
@@ -103,15 +111,15 @@ impl Worker {
 
     /// Works until `stop`, then ends what is under way within [`DRAIN`].
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut signal = self.shared.store.outbox_signal();
+        let mut signal = self.shared.store.outbox_signals().subscribe(self.target);
         let mut under_way = FuturesUnordered::new();
         let mut store_call: Option<StoreCall> = None;
         let mut end: Option<Instant> = None;
         loop {
             let mut sleep = LONGEST_SLEEP;
             if end.is_none() {
-                for (destination, job) in self.jobs(under_way.len(), &mut sleep) {
-                    under_way.push(push(self.shared.clone(), destination, job));
+                for job in self.jobs(under_way.len(), &mut sleep) {
+                    under_way.push(send(self.to.clone(), job));
                 }
             }
             if store_call.is_none() {
@@ -121,7 +129,7 @@ impl Worker {
                 return;
             }
             tokio::select! {
-                Some((job, host, outcome)) = under_way.next(), if !under_way.is_empty() => self.pushed(&job, &host, &outcome),
+                Some((job, sent)) = under_way.next(), if !under_way.is_empty() => self.sent(&job, sent),
                 answer = async { store_call.as_mut().expect("guarded by the condition").await }, if store_call.is_some() => {
                     store_call = None;
                     if !self.store_answered(answer) && end.is_some() {
@@ -130,33 +138,26 @@ impl Worker {
                     }
                 }
                 Ok(()) = signal.changed(), if end.is_none() && self.backlog.is_read() => self.backlog.has_more(),
-                Ok(()) = self.destination.changed() => {
-                    // Another address deserves a try at once.
-                    self.backlog.wake(Timestamp(i64::MAX));
-                }
                 () = stop.cancelled(), if end.is_none() => end = Some(Instant::now() + DRAIN),
                 () = self.shared.clock.tick(sleep) => {}
             }
         }
     }
 
-    /// What to push now. `sleep` is shortened to the next time at which there may be more.
-    fn jobs(&mut self, under_way: usize, sleep: &mut Duration) -> Vec<(Arc<Destination>, Job)> {
+    /// What to send now. `sleep` is shortened to the next time at which there may be more.
+    fn jobs(&mut self, under_way: usize, sleep: &mut Duration) -> Vec<Job> {
         let now = self.shared.clock.now();
-        let destination = self.destination.borrow().clone();
         let next_lane = self.backlog.wake(now);
-        if let Some(until) = self.shared.hosts.blocked_until(&destination.host, now) {
+        if let Some(until) = self.shared.hosts.blocked_until(&self.host, now) {
             shorten(sleep, until, now);
             return Vec::new();
         }
         if let Some(until) = next_lane {
             shorten(sleep, until, now);
         }
-        let free =
-            usize::try_from(self.shared.settings.concurrency.max(1)).unwrap_or(usize::MAX).saturating_sub(under_way);
+        let free = self.concurrency.saturating_sub(under_way);
         let oldest = self.shared.oldest();
-        let jobs = std::iter::from_fn(|| self.backlog.next(oldest)).take(free);
-        jobs.map(|job| (destination.clone(), job)).collect()
+        std::iter::from_fn(|| self.backlog.next(oldest)).take(free).collect()
     }
 
     fn next_store_call(
@@ -174,12 +175,13 @@ impl Worker {
             self.store_rests_until = None;
         }
         let store = self.shared.store.clone();
+        let target = self.target;
         if !self.pushed.is_empty() {
             let age = self.pushed_since.elapsed();
             if ending || self.pushed.len() >= FINISH_ROWS || age >= FINISH_AFTER {
                 let seqs = std::mem::take(&mut self.pushed);
                 return Some(Box::pin(async move {
-                    let outcome = store.finish_deliveries(seqs.clone()).await;
+                    let outcome = store.finish_deliveries(target, seqs.clone(), Finish::Delivered).await;
                     StoreAnswer::Finished { seqs, outcome }
                 }));
             }
@@ -191,7 +193,6 @@ impl Worker {
         let wanted = self.backlog.wants()?;
         // What is committed from here on raises the signal again.
         signal.mark_unchanged();
-        let target = self.target;
         Some(Box::pin(async move {
             StoreAnswer::Read { wanted, found: store.deliveries(target, wanted.0, wanted.1).await }
         }))
@@ -222,23 +223,26 @@ impl Worker {
         failed.is_none()
     }
 
-    fn pushed(&mut self, job: &Job, host: &str, outcome: &Outcome) {
-        self.shared.note(host, outcome);
-        if *outcome == Outcome::Delivered {
-            if self.pushed.is_empty() {
-                self.pushed_since = Instant::now();
-            }
-            self.pushed.push(job.seq);
-            self.backlog.succeeded(job.lane);
-        } else {
+    fn sent(&mut self, job: &Job, sent: Sent) {
+        self.shared.note(self.target, sent.failure.as_ref());
+        if sent.failure.is_some() {
+            self.shared.hosts.failed(&self.host, self.shared.clock.now());
             self.backlog.failed(job.lane, self.shared.clock.now());
+            return;
         }
+        self.shared.hosts.succeeded(&self.host);
+        if self.pushed.is_empty() {
+            self.pushed_since = Instant::now();
+        }
+        self.pushed.push(job.seq);
+        self.backlog.succeeded(job.lane);
     }
 }
 
-async fn push(shared: Arc<Shared>, to: Arc<Destination>, job: Job) -> (Job, String, Outcome) {
-    let outcome = shared.client.push(&to, job.body.clone()).await;
-    (job, to.host.clone(), outcome)
+async fn send(to: Arc<dyn Target>, job: Job) -> (Job, Sent) {
+    let item = Item { seq: job.seq, device: job.lane, at: job.at, body: job.body.clone() };
+    let sent = to.send(std::slice::from_ref(&item)).await;
+    (job, sent)
 }
 
 fn shorten(sleep: &mut Duration, until: Timestamp, now: Timestamp) {

@@ -341,6 +341,26 @@ codes! {
     QueueExists = "IOTDA.023001", Conflict;
     /// The number of AMQP queues has reached its limit.
     TooManyQueues = "IOTDA.023002", Forbidden;
+    /// Forwarding rules put events into the queue.
+    QueueInUse = "IOTDA.023003", Forbidden;
+    /// No such forwarding rule (`iotda-v5-api.md` §4).
+    RoutingRuleNotFound = "IOTDA.010002", NotFound;
+    /// The number of forwarding rules has reached its limit (`iotda-v5-api.md` §4).
+    TooManyRoutingRules = "IOTDA.010003", Forbidden;
+    /// A forwarding rule, an action or a policy of them says something that cannot be (`iotda-v5-api.md` §4).
+    InvalidRule = "IOTDA.010000", Invalid;
+    /// No such action of a forwarding rule.
+    RoutingActionNotFound = "IOTDA.010020", NotFound;
+    /// The number of actions of the rule has reached its limit.
+    TooManyRoutingActions = "IOTDA.010021", Forbidden;
+    /// No such policy of forwarding.
+    RoutingPolicyNotFound = "IOTDA.010022", NotFound;
+    /// The number of policies of forwarding has reached its limit.
+    TooManyRoutingPolicies = "IOTDA.010023", Forbidden;
+    /// There is a flow control policy for this already.
+    FlowControlPolicyExists = "IOTDA.010024", Conflict;
+    /// The rule has no action and cannot be activated.
+    RuleWithoutAction = "IOTDA.010025", Invalid;
     /// A query of the audit log spans more time than one query may.
     AuditRange = "IOTDA.024000", Invalid;
 }

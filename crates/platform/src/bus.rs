@@ -28,8 +28,8 @@ pub enum Changed {
     },
     /// A message for all connected devices of a space.
     Broadcast(Arc<Broadcast>),
-    /// Push targets changed.
-    PushTargets,
+    /// Who takes which events changed: push addresses, forwarding rules, their actions and policies.
+    Routes,
     /// Device policies changed, or what products and spaces they are bound to.
     Policies,
     /// Policies were bound to this one device, or unbound from it.

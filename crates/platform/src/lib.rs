@@ -30,6 +30,7 @@ pub mod product;
 pub mod property;
 pub mod provisioning;
 pub mod queue;
+pub mod routing;
 pub mod search;
 pub mod secrets;
 pub mod session;

@@ -25,9 +25,9 @@ use crate::group::GroupRules;
 use crate::iam::{Standings, Throttle};
 use crate::instance::{Instance, bootstrap};
 use crate::message::MessageWaits;
-use crate::outbox::TargetsByApp;
 use crate::policy::PolicyTable;
 use crate::product::ProductCache;
+use crate::routing::RouteTable;
 use crate::search::SearchRate;
 use crate::secrets::Secrets;
 use crate::session::{Departures, Directory, Waiters};
@@ -81,8 +81,10 @@ pub struct Platform {
     /// Gateways whose devices are being handed what waits for them.
     pub(crate) handing_over: Semaphore,
     pub(crate) device_tokens: KnownTokens,
-    pub(crate) push_targets: ArcSwap<TargetsByApp>,
-    pub(crate) push_targets_changed: watch::Sender<u64>,
+    pub(crate) routes: ArcSwap<RouteTable>,
+    /// Routes are read one time after another, so that an older reading never replaces a newer one.
+    pub(crate) routes_reloading: tokio::sync::Mutex<()>,
+    pub(crate) targets_changed: watch::Sender<u64>,
     pub(crate) policies: ArcSwap<PolicyTable>,
     /// Policies are read one time after another, so that an older reading never replaces a newer one.
     pub(crate) policies_reloading: tokio::sync::Mutex<()>,
@@ -137,8 +139,9 @@ impl Platform {
             broadcasts: Broadcasts::default(),
             handing_over: Semaphore::new(HANDING_OVER),
             device_tokens: KnownTokens::default(),
-            push_targets: ArcSwap::default(),
-            push_targets_changed: watch::Sender::new(0),
+            routes: ArcSwap::default(),
+            routes_reloading: tokio::sync::Mutex::default(),
+            targets_changed: watch::Sender::new(0),
             policies: ArcSwap::default(),
             policies_reloading: tokio::sync::Mutex::default(),
             message_waits: MessageWaits::default(),
@@ -154,7 +157,7 @@ impl Platform {
             reports: metrics::counter!("causeway_property_reports_total"),
         });
         bus.join(platform.clone());
-        platform.reload_push_targets().await?;
+        platform.reload_routes().await?;
         platform.reload_policies().await?;
         platform.ensure_admin_group().await?;
         platform.reload_trust().await?;
@@ -258,11 +261,11 @@ impl BusEar for Platform {
                 self.fan_out(broadcast);
                 Ok(())
             }
-            Changed::PushTargets => {
-                // A space that is deleted takes its devices and its target with it, and is announced as this change.
+            Changed::Routes => {
+                // A space that is deleted takes its devices and its rules with it, and is announced as this change.
                 self.device_tokens.forget_all();
                 let authorities = self.reconsider_authorities().await;
-                self.reload_push_targets().await.and(authorities)
+                self.reload_routes().await.and(authorities)
             }
             Changed::Authorities => self.reconsider_authorities().await,
             Changed::CertificateRevoked { app, sha256 } => {

@@ -135,8 +135,10 @@ settings! {
         block: Span = Span::secs(300),
         /// First pause before a failed delivery is tried again; it doubles with each failure up to a minute.
         retry: Span = Span::secs(1),
-        /// Deliveries older than this are given up.
+        /// Deliveries older than this are given up (002 §4.6.3).
         retention: Span = Span::secs(86_400),
+        /// Bytes that wait for one target at most; beyond them the oldest are given up (002 §4.6.3).
+        max_backlog: ByteSize = ByteSize(1 << 30),
         /// Devices of one space whose deliveries are under way at the same time.
         concurrency: u32 = 16,
     }

@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
+use causeway_model::Timestamp;
 use causeway_model::forwarding::Subject;
 use causeway_model::properties::write_json_string;
-use causeway_model::Timestamp;
 
 /// An event.
 #[derive(Clone, Copy, Debug)]

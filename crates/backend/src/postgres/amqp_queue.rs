@@ -3,15 +3,16 @@
 use async_trait::async_trait;
 use causeway_model::registry::{Page, PageRequest, Sealed};
 use causeway_model::{RecordNo, Result, Timestamp};
+use causeway_platform::outbox::TargetKind;
 use causeway_platform::queue::{AccessCode, AccessCodeKind, Queue, QueueStore};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::connection::{Columns, Params, db, first, row, rows, run};
-use super::{INSTANCE, PostgresStore};
+use super::{INSTANCE, PostgresStore, outbox};
 use crate::rows as words;
 
-const SELECT: &str = "SELECT no, id, name, created_at, updated_at FROM amqp_queue WHERE instance = $1";
+const SELECT: &str = "SELECT no, id, name, created_at, updated_at, target FROM amqp_queue WHERE instance = $1";
 
 /// Parameter 2 of every list: the name.
 const MATCHES: &str = "($2::text IS NULL OR strpos(name, $2) > 0)";
@@ -24,6 +25,7 @@ fn queue(row: &Row) -> Result<Queue> {
         name: c.take()?,
         created_at: Timestamp(c.take()?),
         updated_at: Timestamp(c.take()?),
+        target: c.take()?,
     })
 }
 
@@ -46,15 +48,16 @@ impl QueueStore for PostgresStore {
                 return Err(words::too_many_queues(limit));
             }
         }
-        let sql = "INSERT INTO amqp_queue (instance, id, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)
-            RETURNING no";
-        let params: Params<'_> = &[&INSTANCE, &new.id, &new.name, &new.created_at.0, &new.updated_at.0];
+        let target = outbox::make_target(&transaction, None, TargetKind::Queue).await?;
+        let sql = "INSERT INTO amqp_queue (instance, id, name, created_at, updated_at, target)
+            VALUES ($1, $2, $3, $4, $5, $6) RETURNING no";
+        let params: Params<'_> = &[&INSTANCE, &new.id, &new.name, &new.created_at.0, &new.updated_at.0, &target];
         let made = row(&transaction, sql, params).await.map_err(|e| {
             if e.code() == Some(&SqlState::UNIQUE_VIOLATION) { words::queue_exists(&new.name) } else { db(e) }
         })?;
         let no = made.as_ref().map_or(Ok(0), first::<i64>)?;
         transaction.commit().await.map_err(db)?;
-        Ok(Queue { no: RecordNo(no), ..new })
+        Ok(Queue { no: RecordNo(no), target, ..new })
     }
 
     async fn queue(&self, id: &str) -> Result<Option<Queue>> {
@@ -86,9 +89,20 @@ impl QueueStore for PostgresStore {
     }
 
     async fn delete_queue(&self, id: &str) -> Result<bool> {
-        let client = self.client().await?;
-        let sql = "DELETE FROM amqp_queue WHERE instance = $1 AND id = $2";
-        Ok(run(&client, sql, &[&INSTANCE, &id]).await.map_err(db)? > 0)
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(db)?;
+        let sql = format!("{SELECT} AND id = $2 FOR UPDATE");
+        let found = row(&transaction, &sql, &[&INSTANCE, &id]).await.map_err(db)?;
+        let Some(queue) = found.as_ref().map(queue).transpose()? else { return Ok(false) };
+        let sql = "SELECT EXISTS (SELECT 1 FROM routing_action WHERE target = $1)";
+        let used = row(&transaction, sql, &[&queue.target]).await.map_err(db)?;
+        if used.as_ref().map_or(Ok(false), first::<bool>)? {
+            return Err(words::queue_in_use(&queue.name));
+        }
+        run(&transaction, "DELETE FROM amqp_queue WHERE no = $1", &[&queue.no.0]).await.map_err(db)?;
+        outbox::drop_targets(&transaction, &[queue.target]).await?;
+        transaction.commit().await.map_err(db)?;
+        Ok(true)
     }
 
     async fn put_access_code(&self, code: &AccessCode) -> Result<()> {

@@ -92,8 +92,11 @@ impl AppStore for PostgresStore {
         }
         lock(&transaction, LockClass::Outbox).await.map_err(db)?;
         for sql in [
-            "DELETE FROM outbox WHERE target IN (SELECT no FROM push_target WHERE app = $1)",
+            "DELETE FROM outbox WHERE target IN (SELECT no FROM target WHERE app = $1)",
             "DELETE FROM push_target WHERE app = $1",
+            // Actions go with their rules.
+            "DELETE FROM routing_rule WHERE app = $1",
+            "DELETE FROM target WHERE app = $1",
             "DELETE FROM app WHERE no = $1",
         ] {
             run(&transaction, sql, &[&no]).await.map_err(db)?;

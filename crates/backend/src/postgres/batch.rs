@@ -267,7 +267,7 @@ impl BatchStore for PostgresStore {
         }
         transaction.commit().await.map_err(db)?;
         if changed && !change.deliveries.is_empty() {
-            self.signal.send_modify(|n| *n += 1);
+            self.signals.raise(change.deliveries.iter().map(|d| d.target));
         }
         Ok(changed)
     }

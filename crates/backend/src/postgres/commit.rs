@@ -12,9 +12,8 @@ use causeway_model::shadow::{ServiceShadow, ShadowSide};
 use causeway_model::status::DeviceStatus;
 use causeway_model::{DeviceNo, Error, Result, Timestamp};
 use causeway_platform::message::MessageOutcome;
-use causeway_platform::outbox::NewDelivery;
+use causeway_platform::outbox::{NewDelivery, OutboxSignals};
 use causeway_platform::uplink::{Change, StatusChange};
-use tokio::sync::watch;
 use tokio_postgres::{Client, Config, Row, Statement};
 
 use super::connection::{Answer, Columns, Trouble, connect, db, trouble};
@@ -33,7 +32,7 @@ const SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET statement_t
 pub(super) struct Committer {
     config: Config,
     link: Option<Link>,
-    signal: Arc<watch::Sender<u64>>,
+    signals: Arc<OutboxSignals>,
 }
 
 /// A connection with its statements.
@@ -127,8 +126,8 @@ impl Failure {
 }
 
 impl Committer {
-    pub(super) fn new(config: Config, signal: Arc<watch::Sender<u64>>) -> Self {
-        Self { config, link: None, signal }
+    pub(super) fn new(config: Config, signals: Arc<OutboxSignals>) -> Self {
+        Self { config, link: None, signals }
     }
 
     /// Commits the batch and resolves its tickets. When data cannot be stored, the batch is halved until the call that
@@ -158,10 +157,8 @@ impl Committer {
         loop {
             let link = self.link().await?;
             match transact(link, part).await {
-                Ok(wrote_outbox) => {
-                    if wrote_outbox {
-                        self.signal.send_modify(|n| *n += 1);
-                    }
+                Ok(targets) => {
+                    self.signals.raise(targets);
                     return Ok(());
                 }
                 Err(failure) => {
@@ -240,15 +237,15 @@ struct Found<'a> {
     devices: BTreeSet<DeviceNo>,
 }
 
-/// Runs the transaction; true when it wrote to the outbox. On an error the transaction is left open.
-async fn transact(link: &Link, part: &[Submission]) -> Result<bool, Failure> {
+/// Runs the transaction; answers with the targets that got deliveries. On an error the transaction is left open.
+async fn transact(link: &Link, part: &[Submission]) -> Result<BTreeSet<i64>, Failure> {
     let mut found = read(link, part).await?;
     let mut writes = Writes::default();
     lay(part, &mut found, &mut writes);
     write(link, &found, &writes).await?;
     // Answers "ROLLBACK" instead of failing when a statement failed before; all of them were checked.
     link.client.execute(&link.sql.commit, &[]).await?;
-    Ok(!writes.deliveries.is_empty())
+    Ok(writes.deliveries.iter().map(|d| d.target).collect())
 }
 
 /// Begins the transaction, locks and reads what the units touch.

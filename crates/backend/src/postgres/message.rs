@@ -93,7 +93,7 @@ impl MessageStore for PostgresStore {
         outbox::insert(&transaction, &deliveries).await.map_err(db)?;
         transaction.commit().await.map_err(db)?;
         if !deliveries.is_empty() {
-            self.signal.send_modify(|n| *n += 1);
+            self.signals.raise(deliveries.iter().map(|d| d.target));
         }
         Ok(DeviceMessage { no, ..new })
     }

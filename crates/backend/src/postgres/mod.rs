@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_model::{Error, Result};
+use causeway_platform::outbox::OutboxSignals;
 use deadpool_postgres::{GenericClient, Object, Pool};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::StoreSettings;
@@ -82,7 +83,7 @@ impl LockClass {
 pub struct PostgresStore {
     pool: Pool,
     queue: uplink::Queue,
-    signal: Arc<watch::Sender<u64>>,
+    signals: Arc<OutboxSignals>,
     purge: Arc<Notify>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -97,19 +98,19 @@ impl PostgresStore {
         let config = connection::config(url)?;
         let mut client = connection::connect(&config).await?;
         schema::migrate(&mut client).await?;
-        let signal = Arc::new(watch::Sender::new(0));
+        let signals = Arc::<OutboxSignals>::default();
         let purge = Arc::new(Notify::new());
         purge.notify_one();
         let pool = connection::pool(config.clone(), settings.connections)?;
-        let committer = commit::Committer::new(config, Arc::clone(&signal));
+        let committer = commit::Committer::new(config, Arc::clone(&signals));
         let tasks = vec![
             tokio::spawn(history::purge_deleted(pool.clone(), Arc::clone(&purge))),
-            tokio::spawn(outbox::watch_other_nodes(pool.clone(), Arc::clone(&signal))),
+            tokio::spawn(outbox::watch_other_nodes(pool.clone(), Arc::clone(&signals))),
         ];
         Ok(Self {
             pool,
             queue: uplink::Queue::start(committer, settings.gather.0, settings.queue_units as usize),
-            signal,
+            signals,
             purge,
             tasks: Mutex::new(tasks),
         })

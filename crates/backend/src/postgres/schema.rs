@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/certificates.sql"),
     include_str!("migrations/batch.sql"),
     include_str!("migrations/gateway.sql"),
+    include_str!("migrations/routing.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -3,16 +3,18 @@
 use async_trait::async_trait;
 use causeway_model::registry::{Page, PageRequest, Sealed};
 use causeway_model::{RecordNo, Result, Timestamp};
+use causeway_platform::outbox::TargetKind;
 use causeway_platform::queue::{AccessCode, AccessCodeKind, Queue, QueueStore};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Outcome;
+use super::outbox::{drop_target, make_target};
 use super::{INSTANCE, SqliteStore};
 use crate::rows;
 
 macro_rules! queue_sql {
     ($tail:literal) => {
-        concat!("SELECT no, id, name, created_at, updated_at FROM amqp_queue WHERE instance = ?1 ", $tail)
+        concat!("SELECT no, id, name, created_at, updated_at, target FROM amqp_queue WHERE instance = ?1 ", $tail)
     };
 }
 
@@ -23,6 +25,7 @@ fn read_queue(row: &Row<'_>) -> rusqlite::Result<Queue> {
         name: row.get(2)?,
         created_at: Timestamp(row.get(3)?),
         updated_at: Timestamp(row.get(4)?),
+        target: row.get(5)?,
     })
 }
 
@@ -44,11 +47,20 @@ impl QueueStore for SqliteStore {
             if count >= i64::from(limit) {
                 return Err(rows::too_many_queues(limit).into());
             }
+            queue.target = make_target(tx, None, TargetKind::Queue)?;
             tx.conn
                 .prepare_cached(
-                    "INSERT INTO amqp_queue (instance, id, name, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT INTO amqp_queue (instance, id, name, created_at, updated_at, target) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
-                .execute(params![INSTANCE, queue.id, queue.name, queue.created_at.0, queue.updated_at.0])?;
+                .execute(params![
+                    INSTANCE,
+                    queue.id,
+                    queue.name,
+                    queue.created_at.0,
+                    queue.updated_at.0,
+                    queue.target
+                ])?;
             queue.no = RecordNo(tx.conn.last_insert_rowid());
             Ok(queue)
         })
@@ -88,8 +100,17 @@ impl QueueStore for SqliteStore {
     async fn delete_queue(&self, id: &str) -> Result<bool> {
         let id = id.to_owned();
         self.write(move |tx| {
-            let mut delete = tx.conn.prepare_cached("DELETE FROM amqp_queue WHERE instance = ?1 AND id = ?2")?;
-            Ok(delete.execute(params![INSTANCE, id])? > 0)
+            let Some(queue) = one(tx.conn, queue_sql!("AND id = ?2"), &id)? else { return Ok(false) };
+            let used: bool = tx
+                .conn
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM routing_action WHERE target = ?1)")?
+                .query_row([queue.target], |row| row.get(0))?;
+            if used {
+                return Err(rows::queue_in_use(&queue.name).into());
+            }
+            tx.conn.prepare_cached("DELETE FROM amqp_queue WHERE no = ?1")?.execute([queue.no.0])?;
+            drop_target(tx, queue.target)?;
+            Ok(true)
         })
         .await
     }

@@ -157,14 +157,15 @@ fn delete_slice(tx: &mut Tx<'_>, id: &AppId) -> Outcome<Option<bool>> {
     if devices.len() as i64 == SLICE {
         return Ok(Some(true));
     }
+    tx.outbox.targets_change(tx.conn)?;
     for sql in [
-        "INSERT OR IGNORE INTO purge (kind, no, instance) SELECT 'outbox', no, instance FROM push_target WHERE app = ?1",
-        // Products, topics and the push target go with the space.
+        "INSERT OR IGNORE INTO purge (kind, no, instance) SELECT 'outbox', no, instance FROM target WHERE app = ?1",
+        // Actions hold their targets, which go with the space as products, topics and rules do.
+        "DELETE FROM routing_rule WHERE app = ?1",
         "DELETE FROM app WHERE no = ?1",
     ] {
         tx.conn.prepare_cached(sql)?.execute([app])?;
     }
-    tx.outbox.forget_targets();
     tx.effects.push(Effect::Purge);
     Ok(Some(false))
 }

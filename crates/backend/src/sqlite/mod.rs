@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use causeway_model::{Error, Result};
+use causeway_platform::outbox::OutboxSignals;
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -100,7 +101,7 @@ pub struct SqliteStore {
     roster: Arc<Roster>,
     /// The turn of a call that brings many new devices.
     bulk: Semaphore,
-    outbox_signal: watch::Receiver<u64>,
+    outbox_signals: Arc<OutboxSignals>,
     /// Turns true when the writer has ended.
     ended: watch::Receiver<bool>,
 }
@@ -139,11 +140,10 @@ impl SqliteStore {
         migrations::migrate(&mut conn)?;
         let mut memory = Memory::new(settings.unindexed.0);
         let last_seq = writer::replay(&conn, &mut memory)?;
-        let outbox = OutboxWriter::load(&conn)?;
         let purging = purge::pending(&conn)?;
         let memory = Arc::new(RwLock::new(memory));
         let queue = Arc::new(Queue::new(settings.queue_units, settings.gather.0));
-        let (outbox_sender, outbox_signal) = watch::channel(0);
+        let outbox_signals = Arc::<OutboxSignals>::default();
         let roster = Arc::new(Roster::new(settings.list_memory.0));
         let follower = Follower::start(Arc::clone(&roster), &mut conn, {
             let path = path.clone();
@@ -155,8 +155,8 @@ impl SqliteStore {
             queue: Arc::clone(&queue),
             runtime: tokio::runtime::Handle::current(),
             memory: Arc::clone(&memory),
-            outbox,
-            outbox_signal: outbox_sender,
+            outbox: OutboxWriter::default(),
+            outbox_signals: Arc::clone(&outbox_signals),
             checkpointer,
             follower,
             max_age: settings.unindexed_age.0,
@@ -169,7 +169,7 @@ impl SqliteStore {
         let (ended_sender, ended) = watch::channel(false);
         let readers = Readers::new(path.clone(), settings.connections, settings.cache.0 / 8);
         Ok((
-            Self { path, queue, memory, readers, roster, bulk: Semaphore::new(1), outbox_signal, ended },
+            Self { path, queue, memory, readers, roster, bulk: Semaphore::new(1), outbox_signals, ended },
             writer,
             ended_sender,
         ))

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Outcome;
+use super::transaction::places;
 
 /// Removes at most about `rows` rows. True when nothing is left to purge.
 pub(super) fn slice(conn: &Connection, rows: usize) -> Outcome<bool> {
@@ -21,8 +22,11 @@ pub(super) fn slice(conn: &Connection, rows: usize) -> Outcome<bool> {
             )?
             .execute([no, limit])?
         } else {
-            conn.prepare_cached("DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE target = ?1 LIMIT ?2)")?
-                .execute([no, limit])?
+            let (first, last) = places(no);
+            conn.prepare_cached(
+                "DELETE FROM outbox WHERE place IN (SELECT place FROM outbox WHERE place BETWEEN ?1 AND ?2 LIMIT ?3)",
+            )?
+            .execute([first, last, limit])?
         };
         if removed < left {
             conn.prepare_cached("DELETE FROM purge WHERE kind = ?1 AND no = ?2")?.execute(params![kind, no])?;

@@ -1,6 +1,6 @@
 //! Registry work inside the writer's transaction.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use causeway_model::Error;
@@ -9,7 +9,6 @@ use parking_lot::RwLock;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
-use super::INSTANCE;
 use super::error::{Failure, Outcome};
 use super::memory::Memory;
 
@@ -89,27 +88,45 @@ where
     }
 }
 
-/// Numbers and writes outbox rows.
-pub(super) struct OutboxWriter {
+/// A target as the writer knows it.
+#[derive(Clone, Copy, Debug, Default)]
+struct TargetEnd {
     /// The number used last.
-    last: i64,
-    /// What `progress` has.
-    recorded: i64,
+    last_seq: i64,
+    /// Written since the counters were recorded: rows and bytes.
+    rows: i64,
+    bytes: i64,
+}
+
+/// Numbers and writes outbox rows, and counts them for their targets.
+#[derive(Default)]
+pub(super) struct OutboxWriter {
     /// Targets that exist; `None` when they must be read again.
-    targets: Option<HashSet<i64>>,
+    targets: Option<HashMap<i64, TargetEnd>>,
+    /// Those whose counters are not recorded.
+    counting: Vec<i64>,
+    /// Those written to in this transaction and recorded.
+    written: Vec<i64>,
 }
 
 impl OutboxWriter {
-    pub(super) fn load(conn: &Connection) -> Outcome<Self> {
-        let recorded: i64 =
-            conn.query_row("SELECT outbox_seq FROM progress WHERE instance = ?1", [INSTANCE], |row| row.get(0))?;
-        let greatest: Option<i64> = conn.query_row("SELECT max(seq) FROM outbox", [], |row| row.get(0))?;
-        Ok(Self { last: recorded.max(greatest.unwrap_or(0)), recorded, targets: None })
+    /// The transaction failed.
+    pub(super) fn rolled_back(&mut self) {
+        self.refused();
+        self.written.clear();
     }
 
-    /// Targets changed, or a transaction failed.
-    pub(super) fn forget_targets(&mut self) {
+    /// A piece of work was refused, before which everything was [recorded](Self::record).
+    pub(super) fn refused(&mut self) {
         self.targets = None;
+        self.counting.clear();
+    }
+
+    /// Before other work changes targets inside this transaction: what was counted is recorded first.
+    pub(super) fn targets_change(&mut self, conn: &Connection) -> Outcome<()> {
+        self.record(conn)?;
+        self.targets = None;
+        Ok(())
     }
 
     /// Writes deliveries; those of targets that are gone are dropped.
@@ -120,33 +137,65 @@ impl OutboxWriter {
         let targets = match &mut self.targets {
             Some(targets) => targets,
             none => {
-                let mut read = conn.prepare_cached("SELECT no FROM push_target")?;
-                none.insert(read.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+                let mut read = conn.prepare_cached("SELECT no, last_seq FROM target")?;
+                let found = read.query_map([], |row| {
+                    Ok((row.get(0)?, TargetEnd { last_seq: row.get(1)?, ..TargetEnd::default() }))
+                })?;
+                none.insert(found.collect::<Result<_, _>>()?)
             }
         };
-        let mut insert = conn.prepare_cached(
-            "INSERT INTO outbox (seq, instance, target, device, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?;
-        for delivery in deliveries.iter().filter(|d| targets.contains(&d.target)) {
-            self.last += 1;
+        let mut insert = conn.prepare_cached("INSERT INTO outbox (place, device, at, body) VALUES (?1, ?2, ?3, ?4)")?;
+        for delivery in deliveries {
+            let Some(end) = targets.get_mut(&delivery.target) else { continue };
+            if end.rows == 0 {
+                self.counting.push(delivery.target);
+            }
+            end.last_seq += 1;
+            end.rows += 1;
+            end.bytes += i64::try_from(delivery.body.len()).unwrap_or(i64::MAX);
             let device = delivery.device.map(|d| d.0);
-            insert.execute(params![self.last, INSTANCE, delivery.target, device, delivery.at.0, &*delivery.body])?;
+            insert.execute(params![place(delivery.target, end.last_seq), device, delivery.at.0, &*delivery.body])?;
         }
         Ok(())
     }
 
-    /// Before the commit: records the numbers used, so that they rise over restarts too. True when there are new rows.
-    pub(super) fn record(&mut self, conn: &Connection) -> Outcome<bool> {
-        if self.last == self.recorded {
-            return Ok(false);
+    /// Before the commit: records numbers and counters.
+    pub(super) fn record(&mut self, conn: &Connection) -> Outcome<()> {
+        let Some(targets) = self.targets.as_mut().filter(|_| !self.counting.is_empty()) else { return Ok(()) };
+        let mut update = conn
+            .prepare_cached("UPDATE target SET last_seq = ?2, taken = taken + ?3, bytes = bytes + ?4 WHERE no = ?1")?;
+        for no in self.counting.drain(..) {
+            let Some(end) = targets.get_mut(&no) else { continue };
+            update.execute(params![no, end.last_seq, end.rows, end.bytes])?;
+            (end.rows, end.bytes) = (0, 0);
+            self.written.push(no);
         }
-        conn.prepare_cached("UPDATE progress SET outbox_seq = ?1 WHERE instance = ?2")?
-            .execute([self.last, INSTANCE])?;
-        Ok(true)
+        Ok(())
     }
 
-    /// After the commit.
-    pub(super) fn committed(&mut self) {
-        self.recorded = self.last;
+    /// After the commit: the targets that have new rows.
+    pub(super) fn committed(&mut self) -> Vec<i64> {
+        let mut written = std::mem::take(&mut self.written);
+        written.sort_unstable();
+        written.dedup();
+        written
     }
 }
+
+/// Where a row of the outbox lies: see migrations/routing.sql.
+pub(super) fn place(target: i64, seq: i64) -> i64 {
+    (target << SEQ_BITS) | seq
+}
+
+/// A target's first and last possible places.
+pub(super) fn places(target: i64) -> (i64, i64) {
+    (place(target, 0), place(target, SEQ_MASK))
+}
+
+/// The row's own number.
+pub(super) fn seq_of(place: i64) -> i64 {
+    place & SEQ_MASK
+}
+
+const SEQ_BITS: u32 = 40;
+const SEQ_MASK: i64 = (1 << SEQ_BITS) - 1;

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use causeway_model::status::DeviceStatus;
 use causeway_model::{Error, Result, Timestamp};
 use causeway_platform::message::MessageOutcome;
+use causeway_platform::outbox::OutboxSignals;
 use causeway_platform::uplink::{Change, ReportRow, StatusChange, Unit};
 use parking_lot::RwLock;
 use rusqlite::{Connection, params};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::INSTANCE;
 use super::alive::Alive;
@@ -53,7 +54,7 @@ pub(super) struct Writer {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) memory: Arc<RwLock<Memory>>,
     pub(super) outbox: OutboxWriter,
-    pub(super) outbox_signal: watch::Sender<u64>,
+    pub(super) outbox_signals: Arc<OutboxSignals>,
     pub(super) checkpointer: Checkpointer,
     /// Keeps the roster of devices up to date.
     pub(super) follower: Follower,
@@ -92,7 +93,6 @@ pub(super) struct State {
 /// What a transaction did besides.
 #[derive(Default)]
 struct Done {
-    outbox: bool,
     carried_over: bool,
     purged_all: bool,
     effects: Vec<Effect>,
@@ -254,7 +254,7 @@ impl Writer {
             self.registry(work.as_mut(), &mut done.effects)?;
         }
         self.follower.listen(false);
-        done.outbox = self.outbox.record(&self.conn)?;
+        self.outbox.record(&self.conn)?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(done)
     }
@@ -329,13 +329,15 @@ impl Writer {
     }
 
     fn registry(&mut self, work: &mut dyn RegistryWork, effects: &mut Vec<Effect>) -> Outcome<()> {
+        // Counters of what came before must not go with work that is refused.
+        self.outbox.record(&self.conn)?;
         self.conn.prepare_cached("SAVEPOINT work")?.execute([])?;
         let kept = effects.len();
         let mut tx =
             Tx { conn: &self.conn, memory: &self.memory, last_seq: self.last_seq, outbox: &mut self.outbox, effects };
         if !work.run(&mut tx) {
             effects.truncate(kept);
-            self.outbox.forget_targets();
+            self.outbox.refused();
             // Fails when SQLite has given up the whole transaction (a full disk): then all of it has failed.
             self.conn.prepare_cached("ROLLBACK TO work")?.execute([])?;
         }
@@ -387,7 +389,7 @@ impl Writer {
     fn committed(&mut self, done: Done) {
         self.state.commits += 1;
         self.follower.committed(&self.conn);
-        self.outbox.committed();
+        let with_deliveries = self.outbox.committed();
         let dropped = {
             let mut memory = self.memory.write();
             for (entry, row) in self.state.staged.drain(..) {
@@ -418,9 +420,7 @@ impl Writer {
             // had, it happens here.
             let _ = std::thread::Builder::new().name("store-drop".into()).spawn(move || drop(table));
         }
-        if done.outbox {
-            self.outbox_signal.send_modify(|n| *n += 1);
-        }
+        self.outbox_signals.raise(with_deliveries);
     }
 
     fn rolled_back(&mut self, seq: i64) {
@@ -434,7 +434,7 @@ impl Writer {
         self.last_seq = seq;
         self.state.staged.clear();
         self.state.block.clear();
-        self.outbox.forget_targets();
+        self.outbox.rolled_back();
         if let Some(frozen) = &self.memory.read().frozen {
             self.state.fold.begin(frozen);
         }

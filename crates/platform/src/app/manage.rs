@@ -101,7 +101,7 @@ impl Platform {
         }
         self.directory.close_where(|context| context.app_id == *id, CloseReason::Deleted);
         self.children.forget_app(id);
-        self.bus.announce(Changed::PushTargets).await;
+        self.bus.announce(Changed::Routes).await;
         self.bus.announce(Changed::Policies).await;
         Ok(())
     }

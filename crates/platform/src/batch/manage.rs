@@ -8,7 +8,7 @@ use causeway_model::{Code, DeviceId, Error, GroupId, RecordNo, Result, Spaces};
 
 use super::{Job, NewTarget, Row, TargetFilter, TaskFilter, TaskMove};
 use crate::Platform;
-use crate::outbox::{NewDelivery, notification};
+use crate::outbox::NewDelivery;
 use crate::secrets::random_hex;
 
 /// Targets written in one transaction: a large task does not hold up the reports of devices.
@@ -211,9 +211,7 @@ impl Platform {
 
     /// What applications are told of a task's present status.
     pub(super) fn task_notifications(&self, task: &BatchTask) -> Vec<NewDelivery> {
-        let Some(target) = self.push_target_of(&task.app_id) else { return Vec::new() };
-        let at = self.clock.now();
-        vec![notification::delivery(target, None, notification::batch_task(task, at), at)]
+        self.tell_batch_task(task, self.clock.now())
     }
 
     /// A task of one of `spaces`.

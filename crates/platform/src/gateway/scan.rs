@@ -7,7 +7,7 @@ use causeway_model::{Code, DeviceId, Error, Result};
 use super::{Found, GatewayNotice, Scan};
 use crate::Platform;
 use crate::downlink::{Downlink, EventNotice, NoticeBody};
-use crate::outbox::notification;
+use crate::outbox::notification::ModelEvent;
 use crate::uplink::{Change, Speaker, Taken, Unit};
 
 impl Platform {
@@ -71,15 +71,10 @@ impl Platform {
         let listed: Vec<&str> = found.iter().map(|f| f.fields.as_str()).collect();
         let paras = format!(r#"{{"devices":[{}]}}"#, listed.join(","));
         self.store.put_found(gateway.no, found, speaker.heard.at, self.settings.gateway.kept_scan_results).await?;
-        if let Some(target) = self.push_target_of(&gateway.app_id) {
-            let event = notification::Event {
-                service_id: "$sub_device_discovery",
-                event_type: "scan_result",
-                paras: &paras,
-                at: None,
-            };
-            let body = notification::event_report(gateway, &gateway.id, &event, speaker.heard);
-            let deliveries = vec![notification::delivery(target, Some(gateway.no), body, speaker.heard.at)];
+        let event =
+            ModelEvent { service_id: "$sub_device_discovery", event_type: "scan_result", paras: &paras, at: None };
+        let deliveries = self.tell_model_event(gateway, &gateway.id, &event, speaker.heard);
+        if !deliveries.is_empty() {
             taken.units.push(Unit { device: gateway.no, arrival: speaker.heard.at, change: Change::None, deliveries });
         }
         Ok(())

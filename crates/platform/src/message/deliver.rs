@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use super::MessageOutcome;
 use crate::Platform;
 use crate::downlink::Downlink;
-use crate::outbox::{NewDelivery, notification};
+use crate::outbox::NewDelivery;
+use crate::outbox::notification::MessageStatusUpdate;
 use crate::uplink::{Change, DeviceContext, Unit};
 
 /// Why a connection cannot send a message.
@@ -134,15 +135,14 @@ impl Platform {
         error: Option<&(String, String)>,
         at: Timestamp,
     ) -> Vec<NewDelivery> {
-        let Some(target) = self.push_target_of(&context.app_id) else { return Vec::new() };
-        let update = notification::MessageStatusUpdate {
+        let update = MessageStatusUpdate {
             message_id: &head.id,
             name: head.name.as_deref(),
             topic: &head.topic,
             status: status.as_str(),
             error,
         };
-        vec![notification::delivery(target, Some(context.no), notification::message_status(context, &update, at), at)]
+        self.tell_message_status(context, &update, at)
     }
 
     /// Hands over pending messages that the connection of `via` does not have yet, oldest first. Several callers may

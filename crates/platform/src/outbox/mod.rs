@@ -7,4 +7,3 @@ mod targets;
 
 pub use address::is_public;
 pub use port::*;
-pub(crate) use targets::TargetsByApp;

@@ -52,7 +52,9 @@ impl TargetKind {
     /// The kind of this word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Push, Self::Action, Self::Queue, Self::Subscription, Self::Linkage].into_iter().find(|k| k.as_str() == word)
+        [Self::Push, Self::Action, Self::Queue, Self::Subscription, Self::Linkage]
+            .into_iter()
+            .find(|k| k.as_str() == word)
     }
 }
 
@@ -193,6 +195,8 @@ pub trait OutboxStore: Send + Sync {
     async fn delete_push_target(&self, app: &AppId) -> Result<bool>;
     /// All push targets.
     async fn push_targets(&self) -> Result<Vec<PushTarget>>;
+    /// Writes deliveries whose cause is committed already.
+    async fn put_deliveries(&self, deliveries: Vec<NewDelivery>) -> Result<()>;
     /// The one target of the instance for this kind, made when it is not there.
     async fn instance_target(&self, kind: TargetKind) -> Result<i64>;
     /// Waiting deliveries of a target with `seq` greater than `after`, lowest first, at most `limit`.

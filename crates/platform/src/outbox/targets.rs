@@ -1,6 +1,6 @@
 //! Push targets: one URL a space.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use causeway_model::{AppId, Error, Result};
 use tokio::sync::watch;
@@ -9,27 +9,21 @@ use super::PushTarget;
 use super::address::PushHost;
 use crate::Platform;
 use crate::bus::Changed;
-
-/// Target numbers by space, as the road looks them up for every event.
-pub(crate) type TargetsByApp = HashMap<AppId, i64>;
+use crate::routing::RouteTable;
 
 impl Platform {
-    /// The target of a space's events, if it has one.
-    pub(crate) fn push_target_of(&self, app: &AppId) -> Option<i64> {
-        let targets = self.push_targets.load();
-        if targets.is_empty() { None } else { targets.get(app).copied() }
-    }
-
     /// A number that changes whenever targets were set, changed or removed.
     #[must_use]
-    pub fn push_targets_signal(&self) -> watch::Receiver<u64> {
-        self.push_targets_changed.subscribe()
+    pub fn targets_signal(&self) -> watch::Receiver<u64> {
+        self.targets_changed.subscribe()
     }
 
-    pub(crate) async fn reload_push_targets(&self) -> Result<()> {
-        let targets = self.store.push_targets().await?;
-        self.push_targets.store(std::sync::Arc::new(targets.into_iter().map(|t| (t.app_id, t.no)).collect()));
-        self.push_targets_changed.send_modify(|n| *n += 1);
+    /// Reads anew who takes which events.
+    pub(crate) async fn reload_routes(&self) -> Result<()> {
+        let _turn = self.routes_reloading.lock().await;
+        let push = self.store.push_targets().await?;
+        self.routes.store(Arc::new(RouteTable::new(push)));
+        self.targets_changed.send_modify(|n| *n += 1);
         Ok(())
     }
 
@@ -54,7 +48,7 @@ impl Platform {
         }
         self.app(app).await?;
         let target = self.store.set_push_target(app, url, self.clock.now()).await?;
-        self.bus.announce(Changed::PushTargets).await;
+        self.bus.announce(Changed::Routes).await;
         Ok(target)
     }
 
@@ -74,7 +68,7 @@ impl Platform {
     pub async fn delete_push_url(&self, app: &AppId) -> Result<bool> {
         self.app(app).await?;
         let deleted = self.store.delete_push_target(app).await?;
-        self.bus.announce(Changed::PushTargets).await;
+        self.bus.announce(Changed::Routes).await;
         Ok(deleted)
     }
 }

@@ -34,6 +34,7 @@ impl Platform {
             name: name.to_owned(),
             created_at: now,
             updated_at: now,
+            target: 0,
         };
         self.store.insert_queue(queue, self.settings.registry.max_amqp_queues).await
     }
@@ -57,7 +58,7 @@ impl Platform {
     /// Deletes a queue.
     ///
     /// # Errors
-    /// [`Code::QueueNotFound`].
+    /// [`Code::QueueNotFound`]; [`Code::QueueInUse`].
     pub async fn delete_queue(&self, id: &str) -> Result<()> {
         if self.store.delete_queue(id).await? { Ok(()) } else { Err(not_found(id)) }
     }

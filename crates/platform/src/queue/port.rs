@@ -17,6 +17,8 @@ pub struct Queue {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+    /// The target where what it holds waits.
+    pub target: i64,
 }
 
 /// What an access code opens.
@@ -56,7 +58,7 @@ pub struct AccessCode {
 /// Keeps AMQP queues and access codes.
 #[async_trait]
 pub trait QueueStore: Send + Sync {
-    /// Adds a queue (`no` is ignored) unless `limit` are there
+    /// Adds a queue (`no` and `target` are ignored) unless `limit` are there
     /// ([`Code::TooManyQueues`](causeway_model::Code::TooManyQueues)) or the name is taken
     /// ([`Code::QueueExists`](causeway_model::Code::QueueExists)), checked in the same transaction.
     async fn insert_queue(&self, queue: Queue, limit: u32) -> Result<Queue>;
@@ -66,7 +68,8 @@ pub trait QueueStore: Send + Sync {
     async fn queue_by_name(&self, name: &str) -> Result<Option<Queue>>;
     /// A page of queues whose name contains `name`, newest first.
     async fn list_queues(&self, name: Option<&str>, page: PageRequest) -> Result<Page<Queue>>;
-    /// Deletes a queue. False when it is not there.
+    /// Deletes a queue with what it holds, unless an action feeds it
+    /// ([`Code::QueueInUse`](causeway_model::Code::QueueInUse)). False when it is not there.
     async fn delete_queue(&self, id: &str) -> Result<bool>;
     /// Keeps a code in place of the one of its kind.
     async fn put_access_code(&self, code: &AccessCode) -> Result<()>;

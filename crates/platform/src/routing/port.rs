@@ -63,7 +63,12 @@ pub trait RoutingStore: Send + Sync {
     /// One rule.
     async fn routing_rule(&self, id: &str) -> Result<Option<RoutingRule>>;
     /// A page of rules.
-    async fn list_routing_rules(&self, filter: RuleFilter, spaces: &Spaces, page: PageRequest) -> Result<Page<RoutingRule>>;
+    async fn list_routing_rules(
+        &self,
+        filter: RuleFilter,
+        spaces: &Spaces,
+        page: PageRequest,
+    ) -> Result<Page<RoutingRule>>;
     /// Writes name, description, select, filter and active of a rule. False when it is not there.
     async fn update_routing_rule(&self, rule: &RoutingRule) -> Result<bool>;
     /// Deletes a rule with its actions, their targets and what waits for them. False when it is not there.
@@ -71,14 +76,30 @@ pub trait RoutingStore: Send + Sync {
     /// Adds an action (`no` and `target` are ignored) unless its rule has `limit` of them
     /// ([`Code::TooManyRoutingActions`](causeway_model::Code::TooManyRoutingActions)) or is not there
     /// ([`Code::RoutingRuleNotFound`](causeway_model::Code::RoutingRuleNotFound)).
-    async fn insert_routing_action(&self, action: RoutingAction, target: NewTarget, limit: u32) -> Result<RoutingAction>;
+    async fn insert_routing_action(
+        &self,
+        action: RoutingAction,
+        target: NewTarget,
+        limit: u32,
+    ) -> Result<RoutingAction>;
     /// One action.
     async fn routing_action(&self, id: &str) -> Result<Option<RoutingAction>>;
     /// A page of actions.
-    async fn list_routing_actions(&self, filter: ActionFilter, spaces: &Spaces, page: PageRequest) -> Result<Page<RoutingAction>>;
+    async fn list_routing_actions(
+        &self,
+        filter: ActionFilter,
+        spaces: &Spaces,
+        page: PageRequest,
+    ) -> Result<Page<RoutingAction>>;
     /// Writes channel and configuration of an action; what waits for it stays as long as its target stays one of its own.
     /// `None` when it is not there.
-    async fn update_routing_action(&self, id: &str, channel: &str, config: Sealed, target: NewTarget) -> Result<Option<RoutingAction>>;
+    async fn update_routing_action(
+        &self,
+        id: &str,
+        channel: &str,
+        config: Sealed,
+        target: NewTarget,
+    ) -> Result<Option<RoutingAction>>;
     /// Deletes an action with its own target and what waits there. False when it is not there.
     async fn delete_routing_action(&self, id: &str) -> Result<bool>;
     /// Everything that takes events now.

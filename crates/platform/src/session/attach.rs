@@ -9,7 +9,6 @@ use causeway_model::{Code, Error, Result};
 use crate::Platform;
 use crate::device::SignedIn;
 use crate::downlink::DeviceLink;
-use crate::outbox::notification;
 use crate::uplink::{Change, DeviceContext, StatusChange, Unit};
 
 /// A registered connection. Dropping it takes the device out of the directory and starts the delay until it is OFFLINE.
@@ -68,13 +67,7 @@ impl Platform {
     pub(crate) fn status_unit(&self, device: &DeviceContext, from: DeviceStatus, event: StatusEvent) -> Option<Unit> {
         let status = from.next(event)?;
         let at = self.clock.now();
-        let deliveries = match self.push_target_of(&device.app_id) {
-            Some(target) => {
-                let body = notification::status_update(device, status, Some(at), at);
-                vec![notification::delivery(target, Some(device.no), body, at)]
-            }
-            None => Vec::new(),
-        };
+        let deliveries = self.tell_status(device, status, Some(at), at);
         Some(Unit { device: device.no, arrival: at, change: Change::Status(StatusChange { status, at }), deliveries })
     }
 

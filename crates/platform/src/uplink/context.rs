@@ -21,7 +21,7 @@ use crate::shadow::OpenDesired;
 #[derive(Debug)]
 struct ShownTags {
     /// As notifications show them, without the brackets; `None` without tags.
-    text: Option<Box<str>>,
+    text: Option<Arc<str>>,
     /// The reading that they are of.
     reading: u32,
 }
@@ -96,11 +96,9 @@ impl DeviceContext {
         }
     }
 
-    /// Appends the tags as the elements of a JSON array.
-    pub(crate) fn write_tags(&self, out: &mut String) {
-        if let Some(tags) = self.tags.lock().text.as_deref() {
-            out.push_str(tags);
-        }
+    /// The tags as the elements of a JSON array.
+    pub(crate) fn tags_text(&self) -> Option<Arc<str>> {
+        self.tags.lock().text.clone()
     }
 
     /// The desired properties still open, by service.
@@ -110,7 +108,7 @@ impl DeviceContext {
     }
 }
 
-fn tags_text(tags: &[Tag]) -> Option<Box<str>> {
+fn tags_text(tags: &[Tag]) -> Option<Arc<str>> {
     if tags.is_empty() {
         return None;
     }

@@ -11,7 +11,7 @@ use super::{Change, DeviceContext, Unit};
 use crate::Platform;
 use crate::downlink::{EventNotice, NoticeBody, TimeNotice};
 use crate::file::FileAsk;
-use crate::outbox::notification;
+use crate::outbox::notification::ModelEvent;
 
 /// Who speaks and of whom, for the events of one envelope.
 pub(crate) struct Speaker<'a> {
@@ -82,12 +82,8 @@ impl Platform {
                 None
             }
             EventBody::Model { service_id, event_type, paras } => {
-                let event = notification::Event {
-                    service_id: &service_id,
-                    event_type: &event_type,
-                    paras,
-                    at: event.event_time,
-                };
+                let event =
+                    ModelEvent { service_id: &service_id, event_type: &event_type, paras, at: event.event_time };
                 self.take_model_event(speaker, &event, taken)?;
                 None
             }
@@ -105,17 +101,11 @@ impl Platform {
 
     /// An event of the product model goes to the applications as a device message: they know no other kind
     /// (`iotda-v5-api.md` §3).
-    fn take_model_event(
-        &self,
-        speaker: &Speaker<'_>,
-        event: &notification::Event<'_>,
-        taken: &mut Taken,
-    ) -> Result<()> {
+    fn take_model_event(&self, speaker: &Speaker<'_>, event: &ModelEvent<'_>, taken: &mut Taken) -> Result<()> {
         let subject = speaker.subject;
         subject.product.current().model.check_service(event.service_id)?;
-        if let Some(target) = self.push_target_of(&subject.app_id) {
-            let body = notification::event_report(subject, &speaker.from.id, event, speaker.heard);
-            let deliveries = vec![notification::delivery(target, Some(subject.no), body, speaker.heard.at)];
+        let deliveries = self.tell_model_event(subject, &speaker.from.id, event, speaker.heard);
+        if !deliveries.is_empty() {
             taken.units.push(Unit { device: subject.no, arrival: speaker.heard.at, change: Change::None, deliveries });
         }
         Ok(())

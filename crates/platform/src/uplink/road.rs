@@ -10,7 +10,6 @@ use smallvec::SmallVec;
 use super::{Change, CommitTicket, DeviceContext, ReportRow, Unit};
 use crate::Platform;
 use crate::downlink::{Answer, EventNotice};
-use crate::outbox::notification;
 
 /// What the road made of an event.
 #[derive(Debug, Default)]
@@ -51,9 +50,8 @@ impl Platform {
                 let Some(speaker) = self.subject(from, object_device_id.as_deref(), taken).await? else {
                     return Ok(());
                 };
-                if let Some(target) = self.push_target_of(&speaker.app_id) {
-                    let body = notification::message_report(&speaker, topic, payload, heard);
-                    let deliveries = vec![notification::delivery(target, Some(speaker.no), body, heard.at)];
+                let deliveries = self.tell_message(&speaker, topic, payload, heard);
+                if !deliveries.is_empty() {
                     taken.units.push(Unit { device: speaker.no, arrival: heard.at, change: Change::None, deliveries });
                 }
                 metrics::counter!("causeway_device_messages_total").increment(1);
@@ -119,13 +117,7 @@ impl Platform {
         if rows.is_empty() {
             return Ok(());
         }
-        let deliveries = match self.push_target_of(&device.app_id) {
-            Some(target) => {
-                let body = notification::property_report(device, &rows, heard);
-                vec![notification::delivery(target, Some(device.no), body, heard.at)]
-            }
-            None => Vec::new(),
-        };
+        let deliveries = self.tell_report(device, &rows, heard);
         taken.units.push(Unit { device: device.no, arrival: heard.at, change: Change::Report(rows), deliveries });
         Ok(())
     }

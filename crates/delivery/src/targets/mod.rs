@@ -1,0 +1,35 @@
+//! The channels: one file each, of the name that its configuration has in the channels crate.
+
+mod http;
+
+use std::sync::Arc;
+
+use causeway_channels::Channel;
+
+use crate::client::PushClient;
+use crate::target::Target;
+
+pub(crate) use http::HttpTarget;
+
+/// What targets are made with.
+pub(crate) struct Workshop {
+    /// Pushes over HTTP.
+    pub(crate) client: PushClient,
+    /// Most deliveries of one target under way at once.
+    pub(crate) concurrency: u32,
+}
+
+impl Workshop {
+    /// The target of a space's push address.
+    pub(crate) fn push(&self, url: &str) -> Result<Arc<dyn Target>, String> {
+        Ok(Arc::new(HttpTarget::new(self, url)?))
+    }
+
+    /// The target of an action. An AMQP queue has none: consumers come for it.
+    pub(crate) fn channel(&self, channel: &Channel) -> Result<Arc<dyn Target>, String> {
+        match channel {
+            Channel::Http(http) => Ok(Arc::new(HttpTarget::new(self, &http.url)?)),
+            Channel::Amqp(_) => Err("an AMQP queue is not sent to".to_owned()),
+        }
+    }
+}
