@@ -7,7 +7,9 @@
 //! Start reading at [`search`], the language of device searches and of the rules of dynamic groups.
 
 pub mod event;
+pub mod forward;
 mod refusal;
 pub mod search;
+mod tokens;
 
 pub use refusal::Refusal;

@@ -6,9 +6,9 @@ use causeway_model::{RecordNo, Timestamp};
 use sqlparser::tokenizer::Token;
 
 use super::field::{CONDITIONS, Field, Output};
-use super::tokens::Tokens;
 use super::{DEFAULT_ROWS, MAX_OFFSET, MAX_ROWS, Search, Select};
 use crate::Refusal;
+use crate::tokens::Tokens;
 
 type Read<T> = Result<T, Refusal>;
 

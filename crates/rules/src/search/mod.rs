@@ -12,15 +12,14 @@ mod field;
 mod grammar;
 #[cfg(test)]
 mod tests;
-mod tokens;
 
 use causeway_model::search::Filter;
 
 pub use field::Output;
 
 use crate::Refusal;
+use crate::tokens::Tokens;
 use grammar::Grammar;
-use tokens::Tokens;
 
 /// How long and how complex a text may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
