@@ -10,9 +10,10 @@ use causeway_model::message::{Encoding, MessageStatus, MessageTopic, PayloadForm
 use causeway_model::ota::PackageType;
 use causeway_model::policy::{Statement, TargetKind};
 use causeway_model::product::ServiceCapability;
-use causeway_model::registry::{AuthType, TopicRight};
+use causeway_model::registry::{AuthType, Sealed, TopicRight};
 use causeway_model::status::DeviceStatus;
 use causeway_model::{AppId, Code, Error, Result, Spaces, Timestamp};
+use causeway_platform::function::FunctionBody;
 use causeway_platform::session::StoredSubscription;
 
 fn unreadable(what: &str, word: &str) -> Error {
@@ -298,4 +299,39 @@ pub(crate) fn count(n: i64) -> u64 {
 /// A count of a row that is small.
 pub(crate) fn small(n: i64) -> u32 {
     u32::try_from(n).unwrap_or(0)
+}
+
+/// Refuses one function more than `limit`.
+pub(crate) fn too_many_functions(limit: u32) -> Error {
+    Error::new(Code::TooManyFunctions, format!("There are {limit} functions already, which is the limit."))
+}
+
+/// Refuses a name that is taken.
+pub(crate) fn function_exists(name: &str) -> Error {
+    Error::new(Code::FunctionExists, format!("A function with the name '{name}' exists already."))
+}
+
+/// The columns of a function's body: kind, source, url, token.
+pub(crate) type BodyColumns<'a> = (&'static str, Option<&'a str>, Option<&'a str>, Option<&'a [u8]>);
+
+/// A function's body as it stands in columns.
+pub(crate) fn function_columns(body: &FunctionBody) -> BodyColumns<'_> {
+    match body {
+        FunctionBody::JavaScript { source } => (body.kind(), Some(source), None, None),
+        FunctionBody::Http { url, token } => (body.kind(), None, Some(url), token.as_ref().map(|t| &*t.0)),
+    }
+}
+
+/// Reads what [`function_columns`] gave.
+pub(crate) fn function_body(
+    kind: &str,
+    source: Option<String>,
+    url: Option<String>,
+    token: Option<Vec<u8>>,
+) -> Result<FunctionBody> {
+    match (kind, source, url) {
+        ("javascript", Some(source), None) => Ok(FunctionBody::JavaScript { source }),
+        ("http", None, Some(url)) => Ok(FunctionBody::Http { url, token: token.map(|t| Sealed(t.into())) }),
+        _ => Err(unreadable("a function", kind)),
+    }
 }

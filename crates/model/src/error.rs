@@ -363,6 +363,14 @@ codes! {
     RuleWithoutAction = "IOTDA.010025", Invalid;
     /// A query of the audit log spans more time than one query may.
     AuditRange = "IOTDA.024000", Invalid;
+    /// No such function.
+    FunctionNotFound = "IOTDA.028000", NotFound;
+    /// A function with this name exists in the space, or in the instance.
+    FunctionExists = "IOTDA.028001", Conflict;
+    /// The number of functions has reached its limit.
+    TooManyFunctions = "IOTDA.028002", Forbidden;
+    /// A function threw, took too long or did not answer.
+    FunctionFailed = "IOTDA.028003", Unavailable;
 }
 
 /// One of several faults of an input that has places: a file, a sheet, a document.

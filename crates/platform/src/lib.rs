@@ -15,6 +15,7 @@ pub mod command;
 pub mod device;
 pub mod downlink;
 pub mod file;
+pub mod function;
 pub mod gateway;
 pub mod group;
 pub mod history;
@@ -49,6 +50,7 @@ pub trait Store:
     + batch::BatchStore
     + device::DeviceStore
     + file::FileStore
+    + function::FunctionStore
     + group::GroupStore
     + gateway::GatewayStore
     + history::HistoryStore
@@ -77,6 +79,8 @@ impl<T> Store for T where
         + batch::BatchStore
         + device::DeviceStore
         + file::FileStore
+        + function::FunctionStore
+    + function::FunctionStore
         + group::GroupStore
         + gateway::GatewayStore
         + history::HistoryStore

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::device::KnownTokens;
 use crate::downlink::{Answer, CloseReason, Delivered, Downlink, Refused};
 use crate::file::{FileAccess, Files};
+use crate::function::Functions;
 use crate::group::GroupRules;
 use crate::iam::{Standings, Throttle};
 use crate::instance::{Instance, bootstrap};
@@ -68,6 +69,7 @@ pub struct Platform {
     /// Live connections of this node.
     pub directory: Directory,
     pub(crate) files: Files,
+    pub(crate) functions: Functions,
     pub(crate) secrets: Secrets,
     pub(crate) bus: Arc<dyn Bus>,
     /// Requests that wait for a device.
@@ -129,6 +131,7 @@ impl Platform {
             store,
             directory: Directory::default(),
             files,
+            functions: Functions::default(),
             secrets,
             bus: bus.clone(),
             waiters: Arc::default(),

@@ -264,6 +264,24 @@ settings! {
     }
 }
 
+settings! {
+    /// Functions and the sandbox that runs scripts.
+    pub struct ScriptSettings in "script" {
+        /// Processes that run scripts; they start when first needed. With two or more, one resource space never holds all.
+        workers: u32 = 2,
+        /// Most calls of scripts that run or wait for their turn.
+        queue: u32 = 256,
+        /// How long a call waits for a place in a full queue before it is refused.
+        wait: Span = Span::secs(5),
+        /// Longest time that a function may be given.
+        max_time: Span = Span::secs(15),
+        /// Most memory that a script may be given.
+        max_memory: ByteSize = ByteSize(64 << 20),
+        /// Most functions of an instance.
+        max_functions: u32 = 200,
+    }
+}
+
 /// The platform's settings, part by part.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformSettings {
@@ -299,4 +317,6 @@ pub struct PlatformSettings {
     pub audit: AuditSettings,
     /// See [`BatchSettings`].
     pub batch: BatchSettings,
+    /// See [`ScriptSettings`].
+    pub script: ScriptSettings,
 }

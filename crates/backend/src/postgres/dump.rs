@@ -72,6 +72,7 @@ const TABLES: &[&str] = &[
     "device_log",
     "log_config",
     "scan_result",
+    "function",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

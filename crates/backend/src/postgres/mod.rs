@@ -34,6 +34,7 @@ mod connection;
 mod device;
 mod dump;
 mod file;
+mod function;
 mod gateway;
 mod group;
 mod history;

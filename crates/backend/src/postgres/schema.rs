@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/batch.sql"),
     include_str!("migrations/gateway.sql"),
     include_str!("migrations/routing.sql"),
+    include_str!("migrations/function.sql"),
 ];
 
 /// The version that this program reads and writes.

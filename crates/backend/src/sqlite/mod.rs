@@ -48,6 +48,7 @@ mod connection;
 mod device;
 mod error;
 mod file;
+mod function;
 mod fold;
 mod gateway;
 mod group;

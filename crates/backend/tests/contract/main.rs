@@ -17,6 +17,7 @@ mod device_list;
 mod file;
 mod fixture;
 mod foreign_text;
+mod function;
 mod gateway;
 mod history;
 mod iam;
@@ -82,6 +83,10 @@ contract! {
         records_are_filtered,
         ranges_and_pages,
         old_records_go_in_slices,
+    }
+    function {
+        functions_are_kept_and_counted,
+        lists_are_filtered_and_functions_go_with_their_space,
     }
     amqp_queue {
         queues_are_kept_and_counted,

@@ -34,6 +34,16 @@ impl Platform {
     /// [`Code::InvalidInput`](causeway_model::Code::InvalidInput) when the URL is not `http(s)://host…`, or names an
     /// address of the platform's own network while `push.allow_private` is off.
     pub async fn set_push_url(&self, app: &AppId, url: &str) -> Result<PushTarget> {
+        self.check_address(url)?;
+        self.app(app).await?;
+        let target = self.store.set_push_target(app, url, self.clock.now()).await?;
+        self.bus.announce(Changed::Routes).await;
+        Ok(target)
+    }
+
+    /// Refuses what is no `http(s)://host…`, or names an address of the platform's own network while `push.allow_private`
+    /// is off.
+    pub(crate) fn check_address(&self, url: &str) -> Result<()> {
         let sound = url.len() <= 1024 && url.bytes().all(|b| b.is_ascii_graphic());
         let Some(host) = PushHost::of(url).filter(|_| sound) else {
             return Err(Error::invalid(
@@ -46,10 +56,7 @@ impl Platform {
                  on 'push.allow_private'.",
             ));
         }
-        self.app(app).await?;
-        let target = self.store.set_push_target(app, url, self.clock.now()).await?;
-        self.bus.announce(Changed::Routes).await;
-        Ok(target)
+        Ok(())
     }
 
     /// The URL that takes a space's events.
