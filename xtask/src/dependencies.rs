@@ -43,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "causeway-door-mqtt",
             "causeway-model",
             "causeway-platform",
+            "causeway-script",
             "causeway-wire",
         ],
     ),

@@ -229,6 +229,9 @@ impl Draft {
                 "export_task_id" => self.app = platform.store.export(value).await?.map(|e| e.app_id),
                 "module_id" => self.app = platform.store.ota_module(value).await?.map(|m| m.app_id),
                 "package_id" => self.app = platform.store.ota_package(value).await?.map(|p| p.app_id),
+                "function_id" if self.operation.path.starts_with("/functions") => {
+                    self.app = platform.store.function(value).await?.and_then(|f| f.app_id);
+                }
                 "policy_id" if self.operation.path.starts_with("/device-policies") => {
                     self.app = platform.store.policy(value).await?.map(|p| p.app_id);
                 }

@@ -19,6 +19,11 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    // Not a command for people: the sandbox starts this program anew for the scripts of users.
+    if std::env::args_os().nth(1).is_some_and(|first| first == causeway_script::WORKER_ARGUMENT) {
+        let ended = causeway_script::run_worker();
+        return if ended.is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE };
+    }
     let command = cli::Cli::parse().command;
     rustls::crypto::ring::default_provider().install_default().expect("the provider is installed once, here");
     match cli::run(command) {

@@ -9,10 +9,12 @@ mod declare;
 mod field;
 
 mod amqp;
+mod functiongraph;
 mod http;
 
 pub use amqp::AmqpForwarding;
 pub use field::{ColumnMapping, Field, FieldKind, FieldType, NetAddress, Secret};
+pub use functiongraph::FunctiongraphForwarding;
 pub use http::HttpForwarding;
 
 use causeway_model::{Error, Result};
@@ -149,6 +151,8 @@ channels! {
     Http(HttpForwarding),
     /// See [`AmqpForwarding`].
     Amqp(AmqpForwarding),
+    /// See [`FunctiongraphForwarding`].
+    Functiongraph(FunctiongraphForwarding),
 }
 
 /// Lays a new configuration over the stored one: credentials that are not said again stay.

@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use causeway_platform::function::{CallFailed, HttpCall, HttpCaller};
 use causeway_platform::outbox::is_public;
 use causeway_platform::settings::PushSettings;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -145,6 +147,46 @@ impl PushClient {
             }
         }
         if status == 200 { Outcome::Delivered } else { Outcome::Refused(status) }
+    }
+}
+
+#[async_trait]
+impl HttpCaller for PushClient {
+    async fn post(&self, call: HttpCall) -> Result<Bytes, CallFailed> {
+        let failed = |word, text: String| CallFailed { word, text };
+        let to = Destination::parse(&call.url)
+            .ok_or_else(|| failed("unreachable", "the address is not one of HTTP".to_owned()))?;
+        let host = &to.host;
+        let not_public = || failed("not_public", format!("{host} leads into the platform's own network"));
+        let of_error = |error: &reqwest::Error| match failure(error) {
+            Outcome::NotPublic => not_public(),
+            Outcome::TimedOut => {
+                failed("time", format!("{host} did not answer within {} ms", call.timeout.as_millis()))
+            }
+            Outcome::Unreachable(why) => failed("unreachable", format!("{host} cannot be reached: {why}")),
+            Outcome::Delivered | Outcome::Refused(_) => failed("unreachable", format!("{host} cannot be reached")),
+        };
+        if !self.allow_private && to.literal().is_some_and(|address| !is_public(address)) {
+            return Err(not_public());
+        }
+        let mut request =
+            self.http.post(to.url.clone()).timeout(call.timeout).header(CONTENT_TYPE, JSON).body(call.body.clone());
+        if let Some(token) = &call.token {
+            request = request.bearer_auth(token);
+        }
+        let mut answer = request.send().await.map_err(|e| of_error(&e))?;
+        if !answer.status().is_success() {
+            let status = answer.status().as_u16();
+            return Err(failed("refused", format!("{host} answered with status {status}; only 2xx counts")));
+        }
+        let mut body = BytesMut::new();
+        while let Some(piece) = answer.chunk().await.map_err(|e| of_error(&e))? {
+            if body.len() + piece.len() > call.longest {
+                return Err(failed("result", format!("the answer of {host} has more than {} bytes", call.longest)));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
     }
 }
 

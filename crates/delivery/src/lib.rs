@@ -20,14 +20,23 @@ mod tests;
 use std::sync::Arc;
 
 use causeway_platform::Platform;
+use causeway_platform::function::HttpCaller;
+use causeway_platform::settings::PushSettings;
 use tokio_util::sync::CancellationToken;
+
+/// The client that calls functions of type `http`. As [`run`], it needs a default TLS provider.
+#[must_use]
+pub fn http_caller(settings: &PushSettings) -> Arc<dyn HttpCaller> {
+    Arc::new(client::PushClient::new(settings))
+}
 
 /// Pushes deliveries until `stop`, then lets pushes under way end; returns within ten seconds.
 ///
 /// The process must have a default TLS provider (`rustls::crypto::CryptoProvider::install_default`).
 pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     let settings = platform.settings.push.clone();
-    let workshop = targets::Workshop { client: client::PushClient::new(&settings), concurrency: settings.concurrency };
+    let client = client::PushClient::new(&settings);
+    let workshop = targets::Workshop { client, concurrency: settings.concurrency, platform: Some(platform.clone()) };
     let supervisor = supervisor::Supervisor::new(platform.store.clone(), platform.clock.clone(), settings, workshop);
     supervisor.run(platform.targets_signal(), stop).await;
 }

@@ -80,7 +80,7 @@ impl<T> Store for T where
         + device::DeviceStore
         + file::FileStore
         + function::FunctionStore
-    + function::FunctionStore
+        + function::FunctionStore
         + group::GroupStore
         + gateway::GatewayStore
         + history::HistoryStore

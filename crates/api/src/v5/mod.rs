@@ -12,6 +12,7 @@ mod device_body;
 mod device_certificates;
 mod devices;
 mod files;
+mod functions;
 mod gateways;
 mod groups;
 mod history;

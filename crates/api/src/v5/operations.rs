@@ -2,9 +2,9 @@
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
 use super::{
-    apps, audit, batch, broadcasts, certificates, commands, device_certificates, devices, files, gateways, groups,
-    history, logs, messages, model_files, ota, policies, products, properties, provisioning_templates, push, queues,
-    search, server_certificates, shadow, tags, topics,
+    apps, audit, batch, broadcasts, certificates, commands, device_certificates, devices, files, functions, gateways,
+    groups, history, logs, messages, model_files, ota, policies, products, properties, provisioning_templates, push,
+    queues, search, server_certificates, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
@@ -289,6 +289,12 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
     built("show_file", Get, "/files/{file_id}", "iotda:files:query", OWN, &files::SHOW),
     built("show_file_url", Get, "/files/{file_id}/url", "iotda:files:query", OWN, &files::URL),
     built("delete_file", Delete, "/files/{file_id}", "iotda:files:delete", OWN, &files::DELETE),
+    built("create_function", Post, "/functions", "iotda:functions:create", OWN, &functions::CREATE),
+    built("list_own_functions", Get, "/functions", "iotda:functions:queryList", OWN, &functions::LIST),
+    built("show_function", Get, "/functions/{function_id}", "iotda:functions:query", OWN, &functions::SHOW),
+    built("update_function", Put, "/functions/{function_id}", "iotda:functions:modify", OWN, &functions::UPDATE),
+    built("delete_function", Delete, "/functions/{function_id}", "iotda:functions:delete", OWN, &functions::DELETE),
+    built("invoke_function", Post, "/functions/{function_id}/invoke", "iotda:functions:invoke", OWN, &functions::INVOKE),
     built("list_device_logs", Get, "/devices/{device_id}/logs", "iotda:devices:query", OWN, &logs::LIST),
     built("set_log_config", Put, "/devices/{device_id}/log-config", "iotda:devices:modify", OWN, &logs::SET_CONFIG),
     built("show_log_config", Get, "/devices/{device_id}/log-config", "iotda:devices:query", OWN, &logs::SHOW_CONFIG),

@@ -12,7 +12,8 @@ use super::{INSTANCE, PostgresStore};
 use crate::rows as words;
 
 /// Reads what [`function`] turns into a function; a condition follows.
-const SELECT: &str = "SELECT f.no, a.id, f.id, f.name, f.description, f.kind, f.source, f.url, f.token, f.time, f.memory,
+const SELECT: &str =
+    "SELECT f.no, a.id, f.id, f.name, f.description, f.kind, f.source, f.url, f.token, f.time, f.memory,
         f.created_at, f.updated_at
     FROM function f LEFT JOIN app a ON a.no = f.app";
 

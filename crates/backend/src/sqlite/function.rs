@@ -145,6 +145,7 @@ impl FunctionStore for SqliteStore {
     }
 
     async fn delete_function(&self, no: RecordNo) -> Result<bool> {
-        self.write(move |tx| Ok(tx.conn.prepare_cached("DELETE FROM function WHERE no = ?1")?.execute([no.0])? > 0)).await
+        self.write(move |tx| Ok(tx.conn.prepare_cached("DELETE FROM function WHERE no = ?1")?.execute([no.0])? > 0))
+            .await
     }
 }

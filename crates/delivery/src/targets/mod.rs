@@ -1,13 +1,16 @@
 //! The channels: one file each, of the name that its configuration has in the channels crate.
 
+mod functiongraph;
 mod http;
 
 use std::sync::Arc;
 
 use causeway_channels::Channel;
+use causeway_platform::Platform;
 
 use crate::client::PushClient;
 use crate::target::Target;
+use functiongraph::FunctionTarget;
 
 pub(crate) use http::HttpTarget;
 
@@ -17,6 +20,8 @@ pub(crate) struct Workshop {
     pub(crate) client: PushClient,
     /// Most deliveries of one target under way at once.
     pub(crate) concurrency: u32,
+    /// Calls functions; none where workers are tested without a platform.
+    pub(crate) platform: Option<Arc<Platform>>,
 }
 
 impl Workshop {
@@ -29,6 +34,7 @@ impl Workshop {
     pub(crate) fn channel(&self, channel: &Channel) -> Result<Arc<dyn Target>, String> {
         match channel {
             Channel::Http(http) => Ok(Arc::new(HttpTarget::new(self, &http.url)?)),
+            Channel::Functiongraph(function) => Ok(Arc::new(FunctionTarget::new(self, function)?)),
             Channel::Amqp(_) => Err("an AMQP queue is not sent to".to_owned()),
         }
     }

@@ -194,7 +194,9 @@ impl Platform {
     async fn check_function(&self, function: &Function) -> Result<()> {
         let (time, memory) = (self.most_time_ms(), self.most_memory());
         if !(LEAST_TIME_MS..=time).contains(&function.timeout_ms) {
-            return Err(Error::invalid(format!("Invalid input. 'timeout' must be {LEAST_TIME_MS} to {time} milliseconds.")));
+            return Err(Error::invalid(format!(
+                "Invalid input. 'timeout' must be {LEAST_TIME_MS} to {time} milliseconds."
+            )));
         }
         if !(LEAST_MEMORY..=memory).contains(&function.memory) {
             return Err(Error::invalid(format!(

@@ -156,18 +156,18 @@ impl Platform {
         Ok(invoked)
     }
 
-    /// Calls the function of a name for a rule: one of `app`, or one of the instance. `app` is the space of the rule; a rule
-    /// of all spaces (`None`) may call every function.
+    /// The function of a name, for a rule: one of `app`, or one of the instance. `app` is the space of the rule; a rule of
+    /// all spaces (`None`) may name every function.
     ///
     /// # Errors
-    /// [`Code::FunctionNotFound`]; [`Code::FunctionFailed`] with what the function did wrong, and where;
-    /// [`Code::TooManyPending`].
-    pub async fn invoke_function(&self, app: Option<&AppId>, urn: &str, argument: &str) -> Result<String> {
+    /// [`Code::FunctionNotFound`].
+    pub async fn function_of_rule(&self, app: Option<&AppId>, urn: &str) -> Result<Function> {
         let not_found = || {
             let urn: String = urn.chars().take(256).collect();
             Error::new(Code::FunctionNotFound, format!("The function '{urn}' does not exist."))
         };
-        let name = FunctionUrn::parse(urn).filter(|n| n.project_id == self.instance.project_id).ok_or_else(not_found)?;
+        let name =
+            FunctionUrn::parse(urn).filter(|n| n.project_id == self.instance.project_id).ok_or_else(not_found)?;
         let may_call = match (app, &name.app_id) {
             (None, _) | (_, None) => true,
             (Some(app), Some(of)) => app == of,
@@ -175,7 +175,16 @@ impl Platform {
         if !may_call {
             return Err(not_found());
         }
-        let function = self.store.function_by_name(name.app_id.as_ref(), &name.name).await?.ok_or_else(not_found)?;
+        self.store.function_by_name(name.app_id.as_ref(), &name.name).await?.ok_or_else(not_found)
+    }
+
+    /// Calls the function of a name for a rule, as [`function_of_rule`](Self::function_of_rule) finds it.
+    ///
+    /// # Errors
+    /// [`Code::FunctionNotFound`]; [`Code::FunctionFailed`] with what the function did wrong, and where;
+    /// [`Code::TooManyPending`].
+    pub async fn invoke_function(&self, app: Option<&AppId>, urn: &str, argument: &str) -> Result<String> {
+        let function = self.function_of_rule(app, urn).await?;
         let invoked = self.run_function(&function, argument).await?;
         invoked.result.map_err(|fault| {
             Error::new(Code::FunctionFailed, format!("The function '{}' failed: {}.", function.name, fault.message))

@@ -62,7 +62,10 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for text in ["urn:fss:causeway:p1:function:default:to-fahrenheit:latest", "urn:fss:causeway:p1:function:space:f_2:latest"] {
+        for text in [
+            "urn:fss:causeway:p1:function:default:to-fahrenheit:latest",
+            "urn:fss:causeway:p1:function:space:f_2:latest",
+        ] {
             assert_eq!(FunctionUrn::parse(text).expect("a name").to_string(), text);
         }
         let short = FunctionUrn::parse("urn:fss:causeway:p1:function:default:f").expect("a name");
