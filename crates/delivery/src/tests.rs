@@ -14,7 +14,10 @@ use axum::response::IntoResponse;
 use causeway_model::settings::Span;
 use causeway_model::{AppId, DeviceNo, Error, Result, Timestamp};
 use causeway_platform::clock::Clock;
-use causeway_platform::outbox::{Delivery, OutboxStore, PushTarget};
+use causeway_platform::outbox::{
+    Delivery, Finish, NewDelivery, OutboxSignals, OutboxStore, PushTarget, TargetCounters, TargetKind, TargetState,
+    Trimmed,
+};
 use causeway_platform::settings::PushSettings;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -24,6 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::{Destination, Outcome, PushClient};
 use crate::supervisor::Supervisor;
+use crate::targets::Workshop;
 
 /// Waits for a condition; the deadline is far beyond what any test needs.
 async fn until(what: &str, condition: impl Fn() -> bool) {
@@ -39,7 +43,7 @@ struct Outbox {
     rows: Mutex<BTreeMap<i64, Delivery>>,
     last_seq: AtomicI64,
     targets: Mutex<Vec<PushTarget>>,
-    signal: watch::Sender<u64>,
+    signals: Arc<OutboxSignals>,
     finishes: AtomicBool,
 }
 
@@ -49,7 +53,7 @@ impl Outbox {
             rows: Mutex::default(),
             last_seq: AtomicI64::new(0),
             targets: Mutex::default(),
-            signal: watch::Sender::new(0),
+            signals: Arc::default(),
             finishes: AtomicBool::new(true),
         };
         for (no, url) in (1..).zip(urls) {
@@ -76,7 +80,7 @@ impl Outbox {
                 rows.insert(seq, Delivery { seq, target, device: Some(DeviceNo(device)), body, at });
             }
         }
-        self.signal.send_modify(|n| *n += 1);
+        self.signals.raise([target]);
     }
 
     fn len(&self) -> usize {
@@ -109,7 +113,7 @@ impl OutboxStore for Outbox {
             .collect())
     }
 
-    async fn finish_deliveries(&self, seqs: Vec<i64>) -> Result<()> {
+    async fn finish_deliveries(&self, _: i64, seqs: Vec<i64>, _: Finish) -> Result<()> {
         if !self.finishes.load(Ordering::SeqCst) {
             return Err(Error::unavailable("switched off by the test"));
         }
@@ -117,15 +121,33 @@ impl OutboxStore for Outbox {
         Ok(())
     }
 
-    async fn expire_deliveries(&self, before: Timestamp) -> Result<u64> {
-        let mut rows = self.rows.lock();
-        let all = rows.len();
-        rows.retain(|_, d| d.at >= before);
-        Ok((all - rows.len()) as u64)
+    async fn put_deliveries(&self, _: Vec<NewDelivery>) -> Result<()> {
+        Err(Error::internal("not asked by deliveries"))
     }
 
-    fn outbox_signal(&self) -> watch::Receiver<u64> {
-        self.signal.subscribe()
+    async fn instance_target(&self, _: TargetKind) -> Result<i64> {
+        Err(Error::internal("not asked by deliveries"))
+    }
+
+    async fn trim_target(&self, target: i64, before: Timestamp, _: u64) -> Result<Trimmed> {
+        let mut rows = self.rows.lock();
+        let all = rows.len();
+        rows.retain(|_, d| d.target != target || d.at >= before);
+        Ok(Trimmed { expired: (all - rows.len()) as u64, overflowed: 0 })
+    }
+
+    async fn target_states(&self) -> Result<Vec<TargetState>> {
+        let rows = self.rows.lock();
+        let state = |target: &PushTarget| {
+            let taken = rows.values().filter(|d| d.target == target.no).count() as u64;
+            let counters = TargetCounters { taken, ..TargetCounters::default() };
+            TargetState { no: target.no, kind: TargetKind::Push, app_id: Some(target.app_id.clone()), counters }
+        };
+        Ok(self.targets.lock().iter().map(state).collect())
+    }
+
+    fn outbox_signals(&self) -> Arc<OutboxSignals> {
+        self.signals.clone()
     }
 }
 
@@ -223,7 +245,8 @@ fn start(outbox: &Arc<Outbox>, settings: PushSettings) -> Running {
     let clock = Arc::new(Clock::default());
     let stop = CancellationToken::new();
     let changed = watch::Sender::new(0);
-    let supervisor = Supervisor::new(outbox.clone(), clock.clone(), settings);
+    let workshop = Workshop { client: PushClient::new(&settings), concurrency: settings.concurrency };
+    let supervisor = Supervisor::new(outbox.clone(), clock.clone(), settings, workshop);
     let task = AbortOnDropHandle::new(tokio::spawn(supervisor.run(changed.subscribe(), stop.clone())));
     Running { clock, stop, changed, task }
 }

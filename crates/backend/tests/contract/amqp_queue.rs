@@ -10,13 +10,20 @@ use crate::fixture::{T0, at, refused};
 use crate::place::Place;
 
 fn queue(name: &str) -> Queue {
-    Queue { no: RecordNo(0), id: format!("id of {name}"), name: name.to_owned(), created_at: T0, updated_at: at(1) }
+    Queue {
+        no: RecordNo(0),
+        id: format!("id of {name}"),
+        name: name.to_owned(),
+        created_at: T0,
+        updated_at: at(1),
+        target: 0,
+    }
 }
 
 pub(crate) async fn queues_are_kept_and_counted(place: Arc<Place>) {
     let store = place.open().await;
     let made = store.insert_queue(queue("orders-1"), 2).await.expect("a queue");
-    assert_eq!(made, Queue { no: made.no, ..queue("orders-1") });
+    assert_eq!(made, Queue { no: made.no, target: made.target, ..queue("orders-1") });
     refused(store.insert_queue(Queue { id: "x".to_owned(), ..queue("orders-1") }, 2).await, Code::QueueExists);
     store.insert_queue(queue("orders-2"), 2).await.expect("a queue");
     refused(store.insert_queue(queue("orders-3"), 2).await, Code::TooManyQueues);

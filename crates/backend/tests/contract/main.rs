@@ -204,6 +204,8 @@ contract! {
         messages_write_deliveries_too,
         deliveries_of_a_gone_target_are_dropped,
         finishing_and_expiring,
+        counters_balance,
+        an_instance_has_one_target_of_a_kind,
         the_signal_changes_after_the_commit,
         a_reader_skips_nothing,
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use causeway_model::{Code, DeviceNo};
 use causeway_platform::Store;
-use causeway_platform::outbox::{Delivery, NewDelivery, PushTarget};
+use causeway_platform::outbox::{Delivery, Finish, NewDelivery, PushTarget, TargetCounters, TargetKind, Trimmed};
 use causeway_platform::uplink::{Change, Unit};
 
 use crate::fixture::{T0, add_device, app, at, commit, delivery, message, refused, report, seed, unit};
@@ -110,19 +110,70 @@ pub(crate) async fn finishing_and_expiring(place: Arc<Place>) {
         (0..6).map(|i| NewDelivery { at: at(i * 10), ..delivery(target.no, Some(device), &i.to_string()) }).collect();
     commit(&*store, vec![told(device, deliveries)]).await;
     let all = read(&*store, target.no, 0, 10).await;
-    store.finish_deliveries(vec![all[1].seq, all[3].seq, all[3].seq + 1_000_000]).await.expect("finished");
-    store.finish_deliveries(vec![all[1].seq]).await.expect("finished already");
-    store.finish_deliveries(Vec::new()).await.expect("nothing");
+    let finish = |seqs, outcome| store.finish_deliveries(target.no, seqs, outcome);
+    finish(vec![all[1].seq, all[3].seq, all[3].seq + 1_000_000], Finish::Delivered).await.expect("finished");
+    finish(vec![all[1].seq], Finish::Delivered).await.expect("finished already");
+    finish(Vec::new(), Finish::Delivered).await.expect("nothing");
     assert_eq!(bodies(&read(&*store, target.no, 0, 10).await), ["0", "2", "4", "5"]);
-    assert_eq!(store.expire_deliveries(at(0)).await.expect("expired"), 0);
-    assert_eq!(store.expire_deliveries(at(40)).await.expect("expired"), 2);
+    let trim = |before, most| store.trim_target(target.no, before, most);
+    assert_eq!(trim(at(0), 1000).await.expect("trimmed"), Trimmed::default());
+    assert_eq!(trim(at(40), 1000).await.expect("trimmed"), Trimmed { expired: 2, overflowed: 0 });
     assert_eq!(bodies(&read(&*store, target.no, 0, 10).await), ["4", "5"]);
+    assert_eq!(trim(at(0), 1).await.expect("trimmed"), Trimmed { expired: 0, overflowed: 1 });
+    finish(vec![all[5].seq], Finish::Rejected).await.expect("finished");
+    assert_eq!(read(&*store, target.no, 0, 10).await, []);
+}
+
+pub(crate) async fn counters_balance(place: Arc<Place>) {
+    let store = place.open().await;
+    let (target, device) = seed_target(&*store).await;
+    let state = async || store.target_states().await.expect("states").into_iter().find(|s| s.no == target.no);
+    let bodies = ["a", "bb", "ccc", "dddd", "\u{e9}"];
+    let deliveries = bodies.map(|body| NewDelivery { at: at(5), ..delivery(target.no, Some(device), body) });
+    commit(&*store, vec![told(device, deliveries.to_vec())]).await;
+    store.put_deliveries(vec![delivery(target.no, None, "put")]).await.expect("written");
+    refused(
+        store.insert_message(message(DeviceNo(9_999_999), "m"), 20, deliveries.to_vec()).await,
+        Code::DeviceNotFound,
+    );
+    let found = state().await.expect("a state");
+    assert_eq!((found.kind, found.app_id.as_ref()), (TargetKind::Push, Some(&target.app_id)));
+    assert_eq!((found.counters.taken, found.counters.waiting(), found.counters.waiting_bytes), (6, 6, 15));
+    let all = read(&*store, target.no, 0, 10).await;
+    for (place, outcome) in
+        [(0, Finish::Delivered), (1, Finish::Rejected), (4, Finish::Expired), (5, Finish::Delivered)]
+    {
+        store.finish_deliveries(target.no, vec![all[place].seq], outcome).await.expect("finished");
+    }
+    store.trim_target(target.no, at(0), 4).await.expect("trimmed");
+    let counters = state().await.expect("a state").counters;
+    let expected = TargetCounters { taken: 6, delivered: 2, expired: 1, overflowed: 1, rejected: 1, waiting_bytes: 4 };
+    assert_eq!(counters, expected);
+    assert_eq!(counters.waiting(), 1);
+    // Numbers and counters go on after a restart.
+    store.close().await;
+    drop(store);
+    let store = place.open().await;
+    store.put_deliveries(vec![delivery(target.no, None, "after")]).await.expect("written");
+    let left = read(&*store, target.no, 0, 10).await;
+    assert_eq!(self::bodies(&left), ["dddd", "after"]);
+    assert!(left[1].seq > all[5].seq);
+    let states = store.target_states().await.expect("states");
+    assert_eq!(states.iter().find(|s| s.no == target.no).map(|s| s.counters.taken), Some(7));
+}
+
+pub(crate) async fn an_instance_has_one_target_of_a_kind(place: Arc<Place>) {
+    let store = place.open().await;
+    let no = store.instance_target(TargetKind::Linkage).await.expect("a target");
+    assert_eq!(store.instance_target(TargetKind::Linkage).await.expect("a target"), no);
+    store.put_deliveries(vec![delivery(no, None, "x"), delivery(no + 77, None, "gone")]).await.expect("written");
+    assert_eq!(bodies(&read(&*store, no, 0, 10).await), ["x"]);
 }
 
 pub(crate) async fn the_signal_changes_after_the_commit(place: Arc<Place>) {
     let store = place.open().await;
     let (target, device) = seed_target(&*store).await;
-    let mut signal = store.outbox_signal();
+    let mut signal = store.outbox_signals().subscribe(target.no);
     let before = *signal.borrow_and_update();
     commit(&*store, vec![told(device, vec![delivery(target.no, None, "1")])]).await;
     let changed = tokio::time::timeout(Duration::from_secs(10), signal.changed());

@@ -102,7 +102,7 @@ async fn another_node_sees_new_deliveries(place: Arc<Place>) {
     let (app, product) = seed(&*writer).await;
     let no = add_device(&*writer, &product, "d1").await.no;
     let target = writer.set_push_target(&app.id, "https://example.com", T0).await.expect("a target").no;
-    let mut signal = reader.outbox_signal();
+    let mut signal = reader.outbox_signals().subscribe(target);
     signal.borrow_and_update();
     // The reader may not have looked for the first time yet; it tells of what comes after that.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
