@@ -3,6 +3,7 @@
 //!
 //! A word that cannot be read back means that the data was changed by hand or by a newer program: an internal error.
 
+use causeway_model::alarm::{AlarmStatus, Dimension, Severity};
 use causeway_model::audit::AuditLevel;
 use causeway_model::batch::{ExportStatus, TargetStatus, TaskStatus, TaskType};
 use causeway_model::file::{FileSource, FileState, ObjectKey, TransferResult};
@@ -199,6 +200,21 @@ pub(crate) fn payload_format(word: &str) -> Result<PayloadFormat> {
         "raw" => Ok(PayloadFormat::Raw),
         _ => Err(unreadable("a form of payload", word)),
     }
+}
+
+/// Reads [`Severity::as_str`] back.
+pub(crate) fn severity(word: &str) -> Result<Severity> {
+    Severity::parse(word).ok_or_else(|| unreadable("a severity of an alarm", word))
+}
+
+/// Reads [`Dimension::as_str`] back.
+pub(crate) fn dimension(word: &str) -> Result<Dimension> {
+    Dimension::parse(word).ok_or_else(|| unreadable("a dimension of an alarm", word))
+}
+
+/// Reads [`AlarmStatus::as_str`] back.
+pub(crate) fn alarm_status(word: &str) -> Result<AlarmStatus> {
+    AlarmStatus::parse(word).ok_or_else(|| unreadable("a status of an alarm", word))
 }
 
 /// Reads [`AuditLevel::as_str`] back.

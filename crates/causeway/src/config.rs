@@ -87,7 +87,8 @@ macro_rules! for_each_part {
                 listen, tls, clock, log, store, objects, s3, mqtt, device_http, api,
                 platform.model, platform.registry, platform.search, platform.certificate, platform.device,
                 platform.command, platform.message, platform.history, platform.push, platform.files, platform.ota,
-                platform.iam, platform.audit, platform.batch, platform.script);
+                platform.iam, platform.audit, platform.batch, platform.script,
+                platform.alarm);
             Ok(false)
         })();
         outcome

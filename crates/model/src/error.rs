@@ -361,6 +361,8 @@ codes! {
     FlowControlPolicyExists = "IOTDA.010024", Conflict;
     /// The rule has no action and cannot be activated.
     RuleWithoutAction = "IOTDA.010025", Invalid;
+    /// No such alarm.
+    AlarmNotFound = "IOTDA.025000", NotFound;
     /// A query of the audit log spans more time than one query may.
     AuditRange = "IOTDA.024000", Invalid;
     /// No such function.

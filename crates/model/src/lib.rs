@@ -4,6 +4,10 @@
 //! This crate does no I/O, knows no async runtime, no wire format and no storage. Every other crate speaks its types.
 //! Start reading at [`event`] (what a device can say) and [`product`] (what a product allows it to say).
 
+#[macro_use]
+mod words;
+
+pub mod alarm;
 pub mod audit;
 pub mod batch;
 pub mod certificate;

@@ -4,6 +4,7 @@
 //! capability declares in its `port.rs`. This crate knows devices and nothing of wires; it knows what it wants kept and
 //! nothing of SQL. Start reading at `uplink` for the way in and `session` for the way out.
 
+pub mod alarm;
 pub mod app;
 pub mod audit;
 pub mod batch;
@@ -44,7 +45,8 @@ pub use platform::Platform;
 
 /// Everything the platform asks of its store. One object serves one instance.
 pub trait Store:
-    app::AppStore
+    alarm::AlarmStore
+    + app::AppStore
     + audit::AuditStore
     + certificate::CertificateStore
     + batch::BatchStore
@@ -73,7 +75,8 @@ pub trait Store:
 }
 
 impl<T> Store for T where
-    T: app::AppStore
+    T: alarm::AlarmStore
+        + app::AppStore
         + audit::AuditStore
         + certificate::CertificateStore
         + batch::BatchStore

@@ -189,7 +189,7 @@ impl Platform {
             if self.clock.now().0 - trimmed.0 > TRIM_EVERY_MS {
                 trimmed = self.clock.now();
                 outcome = outcome.and(self.trim_history().await).and(self.trim_audit().await);
-                outcome = outcome.and(self.trim_logs().await);
+                outcome = outcome.and(self.trim_logs().await).and(self.trim_alarms().await);
             }
             if let Err(error) = outcome {
                 tracing::warn!(?error, "work that is due is tried again in a second");

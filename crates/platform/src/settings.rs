@@ -237,6 +237,16 @@ settings! {
 }
 
 settings! {
+    /// Alarms.
+    pub struct AlarmSettings in "alarm" {
+        /// Alarms that were raised last longer ago than this are dropped (002 §6.3); `0ms` keeps them.
+        retention: Span = Span::secs(30 * 86_400),
+        /// Most alarms kept. A further one takes the place of the oldest, cleared ones first.
+        max_alarms: u32 = 10_000,
+    }
+}
+
+settings! {
     /// Batch tasks, their files and exports.
     pub struct BatchSettings in "batch" {
         /// Most targets of a task, listed, in groups, or rows of a file.
@@ -315,6 +325,8 @@ pub struct PlatformSettings {
     pub iam: IamSettings,
     /// See [`AuditSettings`].
     pub audit: AuditSettings,
+    /// See [`AlarmSettings`].
+    pub alarm: AlarmSettings,
     /// See [`BatchSettings`].
     pub batch: BatchSettings,
     /// See [`ScriptSettings`].

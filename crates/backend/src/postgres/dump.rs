@@ -73,6 +73,7 @@ const TABLES: &[&str] = &[
     "log_config",
     "scan_result",
     "function",
+    "alarm",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::StoreSettings;
 
+mod alarm;
 mod amqp_queue;
 mod app;
 mod audit;

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/gateway.sql"),
     include_str!("migrations/routing.sql"),
     include_str!("migrations/function.sql"),
+    include_str!("migrations/alarm.sql"),
 ];
 
 /// The version that this program reads and writes.

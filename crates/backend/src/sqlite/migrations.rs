@@ -19,6 +19,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/gateway.sql"),
     include_str!("migrations/routing.sql"),
     include_str!("migrations/function.sql"),
+    include_str!("migrations/alarm.sql"),
 ];
 
 /// The schema version of the file; 0 for an empty one.

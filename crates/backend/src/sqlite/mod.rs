@@ -34,6 +34,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::StoreSettings;
 
+mod alarm;
 mod alive;
 mod amqp_queue;
 mod app;

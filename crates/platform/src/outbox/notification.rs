@@ -5,15 +5,16 @@ use causeway_model::batch::BatchTask;
 use causeway_model::event::Heard;
 use causeway_model::forwarding::Subject;
 use causeway_model::properties::write_json_string;
+use causeway_model::registry::Device;
 use causeway_model::status::DeviceStatus;
-use causeway_model::{AppId, DeviceId, DeviceNo, Timestamp};
+use causeway_model::{AppId, DeviceId, Timestamp};
 use causeway_rules::event::{Body, Content, Event, Header, Service, write_field};
 use smallvec::SmallVec;
 
 use super::NewDelivery;
 use crate::Platform;
 use crate::secrets::random_hex;
-use crate::uplink::{DeviceContext, ReportRow};
+use crate::uplink::{DeviceContext, ReportRow, tags_text};
 
 /// An event of a service of the product model.
 pub(crate) struct ModelEvent<'a> {
@@ -81,13 +82,35 @@ impl Platform {
         at: Timestamp,
         body: impl FnOnce() -> String,
     ) -> Vec<NewDelivery> {
+        self.tell_of_record(app, None, subject, at, || Some(body()))
+    }
+
+    /// Deliveries of an event that is told from what is stored, with a header when it is of a device.
+    pub(crate) fn tell_of_record(
+        &self,
+        app: &AppId,
+        device: Option<&Device>,
+        subject: Subject,
+        at: Timestamp,
+        body: impl FnOnce() -> Option<String>,
+    ) -> Vec<NewDelivery> {
         let routes = self.routes.load();
         if !routes.concern(app, subject) {
             return Vec::new();
         }
         let (body, request_id) = (body(), random_hex(16));
-        let event = Event { subject, at, request_id: &request_id, header: None, body: Body::Json(&body) };
-        routes.deliveries(app, None::<DeviceNo>, &event)
+        let tags = device.and_then(|d| tags_text(&d.tags));
+        let header = device.map(|device| Header {
+            app_id: device.app_id.as_str(),
+            device_id: device.id.as_str(),
+            node_id: device.node_id.as_str(),
+            product_id: device.product_id.as_str(),
+            gateway_id: device.gateway_id.as_ref().unwrap_or(&device.id).as_str(),
+            tags: tags.as_deref().unwrap_or_default(),
+        });
+        let body = body.as_deref().map_or(Body::None, Body::Json);
+        let event = Event { subject, at, request_id: &request_id, header, body };
+        routes.deliveries(app, device.map(|d| d.no), &event)
     }
 
     /// `device.property` / `report`.

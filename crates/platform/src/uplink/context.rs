@@ -108,7 +108,8 @@ impl DeviceContext {
     }
 }
 
-fn tags_text(tags: &[Tag]) -> Option<Arc<str>> {
+/// Tags as the elements of a JSON array; `None` when there are none.
+pub(crate) fn tags_text(tags: &[Tag]) -> Option<Arc<str>> {
     if tags.is_empty() {
         return None;
     }

@@ -8,6 +8,7 @@ mod road;
 
 pub(crate) use children::Children;
 pub use context::DeviceContext;
+pub(crate) use context::tags_text;
 pub(crate) use events::Speaker;
 pub use port::*;
 pub use road::Taken;
