@@ -11,11 +11,16 @@ mod field;
 mod amqp;
 mod functiongraph;
 mod http;
+mod mysql;
+mod postgresql;
+mod table;
 
 pub use amqp::AmqpForwarding;
 pub use field::{ColumnMapping, Field, FieldKind, FieldType, NetAddress, Secret};
 pub use functiongraph::FunctiongraphForwarding;
 pub use http::HttpForwarding;
+pub use mysql::MysqlForwarding;
+pub use postgresql::PostgresqlForwarding;
 
 use causeway_model::{Error, Result};
 use serde_json::value::RawValue;
@@ -153,6 +158,10 @@ channels! {
     Amqp(AmqpForwarding),
     /// See [`FunctiongraphForwarding`].
     Functiongraph(FunctiongraphForwarding),
+    /// See [`MysqlForwarding`].
+    Mysql(MysqlForwarding),
+    /// See [`PostgresqlForwarding`].
+    Postgresql(PostgresqlForwarding),
 }
 
 /// Lays a new configuration over the stored one: credentials that are not said again stay.

@@ -8,7 +8,9 @@
 mod backlog;
 mod batch_worker;
 mod client;
+mod document;
 mod hosts;
+mod net;
 mod supervisor;
 mod target;
 mod targets;
@@ -35,8 +37,7 @@ pub fn http_caller(settings: &PushSettings) -> Arc<dyn HttpCaller> {
 /// The process must have a default TLS provider (`rustls::crypto::CryptoProvider::install_default`).
 pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     let settings = platform.settings.push.clone();
-    let client = client::PushClient::new(&settings);
-    let workshop = targets::Workshop { client, concurrency: settings.concurrency, platform: Some(platform.clone()) };
+    let workshop = targets::Workshop::new(&settings, Some(platform.clone()));
     let supervisor = supervisor::Supervisor::new(platform.store.clone(), platform.clock.clone(), settings, workshop);
     supervisor.run(platform.targets_signal(), stop).await;
 }

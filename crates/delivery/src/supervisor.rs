@@ -34,7 +34,7 @@ pub(crate) enum Recipe {
     /// A push address.
     Push(String),
     /// An action of a rule.
-    Channel(Channel),
+    Channel(Box<Channel>),
 }
 
 struct Running {

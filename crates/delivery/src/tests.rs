@@ -245,7 +245,7 @@ fn start(outbox: &Arc<Outbox>, settings: PushSettings) -> Running {
     let clock = Arc::new(Clock::default());
     let stop = CancellationToken::new();
     let changed = watch::Sender::new(0);
-    let workshop = Workshop { client: PushClient::new(&settings), concurrency: settings.concurrency, platform: None };
+    let workshop = Workshop::new(&settings, None);
     let supervisor = Supervisor::new(outbox.clone(), clock.clone(), settings, workshop);
     let task = AbortOnDropHandle::new(tokio::spawn(supervisor.run(changed.subscribe(), stop.clone())));
     Running { clock, stop, changed, task }

@@ -2,13 +2,18 @@
 
 mod functiongraph;
 mod http;
+mod mysql;
+mod postgresql;
+mod table;
 
 use std::sync::Arc;
 
 use causeway_channels::Channel;
 use causeway_platform::Platform;
+use causeway_platform::settings::PushSettings;
 
 use crate::client::PushClient;
+use crate::net::Net;
 use crate::target::Target;
 use functiongraph::FunctionTarget;
 
@@ -22,9 +27,15 @@ pub(crate) struct Workshop {
     pub(crate) concurrency: u32,
     /// Calls functions; none where workers are tested without a platform.
     pub(crate) platform: Option<Arc<Platform>>,
+    /// Connects to everything else.
+    pub(crate) net: Net,
 }
 
 impl Workshop {
+    pub(crate) fn new(settings: &PushSettings, platform: Option<Arc<Platform>>) -> Self {
+        Self { client: PushClient::new(settings), concurrency: settings.concurrency, net: Net::new(settings), platform }
+    }
+
     /// The target of a space's push address.
     pub(crate) fn push(&self, url: &str) -> Result<Arc<dyn Target>, String> {
         Ok(Arc::new(HttpTarget::new(self, url)?))
@@ -35,6 +46,8 @@ impl Workshop {
         match channel {
             Channel::Http(http) => Ok(Arc::new(HttpTarget::new(self, &http.url)?)),
             Channel::Functiongraph(function) => Ok(Arc::new(FunctionTarget::new(self, function)?)),
+            Channel::Mysql(mysql) => Ok(Arc::new(mysql::MysqlTarget::new(&self.net, mysql)?)),
+            Channel::Postgresql(postgresql) => Ok(Arc::new(postgresql::PostgresqlTarget::new(&self.net, postgresql)?)),
             Channel::Amqp(_) => Err("an AMQP queue is not sent to".to_owned()),
         }
     }
