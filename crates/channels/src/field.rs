@@ -135,7 +135,8 @@ impl NetAddress {
     }
 }
 
-fn is_host_name(text: &str) -> bool {
+/// Whether a text can be the name of a host.
+pub(crate) fn is_host_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 253
         && text.split('.').all(|label| {

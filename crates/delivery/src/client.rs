@@ -12,8 +12,9 @@ use causeway_platform::function::{CallFailed, HttpCall, HttpCaller};
 use causeway_platform::outbox::is_public;
 use causeway_platform::settings::PushSettings;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Url, redirect};
+use reqwest::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use reqwest::{Client, ClientBuilder, Url, redirect};
+use rustls::ClientConfig;
 
 /// What is read of an answer's body, only so that the connection can be used again.
 const ANSWER_BYTES: usize = 16 << 10;
@@ -28,6 +29,8 @@ pub(crate) struct Destination {
     url: Url,
     /// `host:port`, which blocks are by.
     pub(crate) host: String,
+    /// Where the connection goes, when `url` names the host otherwise for the handshake.
+    connect_to: Option<String>,
 }
 
 impl Destination {
@@ -35,12 +38,28 @@ impl Destination {
     pub(crate) fn parse(url: &str) -> Option<Self> {
         let url = Url::parse(url).ok().filter(|u| matches!(u.scheme(), "http" | "https"))?;
         let host = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
-        Some(Self { url, host })
+        Some(Self { url, host, connect_to: None })
+    }
+
+    /// Whether the host is spoken to under TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// Calls the host by another name in the handshake; the connection still goes to the one of the address.
+    ///
+    /// # Errors
+    /// When the name cannot be a host's.
+    pub(crate) fn call_it(&mut self, name: &str) -> Result<(), String> {
+        let host = self.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        self.url.set_host(Some(name)).map_err(|_| "'cn_name' cannot be the name of a host".to_owned())?;
+        self.connect_to = Some(host);
+        Ok(())
     }
 
     /// The address, when the host is written as one: then no resolver is asked.
     fn literal(&self) -> Option<IpAddr> {
-        let host = self.url.host_str()?;
+        let host = self.connect_to.as_deref().or_else(|| self.url.host_str())?;
         host.trim_start_matches('[').trim_end_matches(']').parse().ok()
     }
 }
@@ -94,6 +113,26 @@ impl Resolve for PublicOnly {
     }
 }
 
+/// Resolves every name to the addresses of one host.
+struct Instead {
+    host: String,
+    allow_private: bool,
+}
+
+impl Resolve for Instead {
+    fn resolve(&self, _: Name) -> Resolving {
+        let (host, allow_private) = (self.host.clone(), self.allow_private);
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+            let permitted: Vec<SocketAddr> = found.filter(|a| allow_private || is_public(a.ip())).collect();
+            if permitted.is_empty() {
+                return Err(NotPublic.into());
+            }
+            Ok(Box::new(permitted.into_iter()) as Addrs)
+        })
+    }
+}
+
 /// The HTTP client of all pushes.
 #[derive(Clone)]
 pub(crate) struct PushClient {
@@ -103,37 +142,59 @@ pub(crate) struct PushClient {
 
 impl PushClient {
     pub(crate) fn new(settings: &PushSettings) -> Self {
-        let common = || {
-            let builder = Client::builder()
-                .user_agent(concat!("causeway/", env!("CARGO_PKG_VERSION")))
-                .timeout(settings.timeout.0)
-                // A redirect is an answer other than 200, and its target would be the receiver's choice.
-                .redirect(redirect::Policy::none())
-                // A proxy would resolve names where nobody checks them.
-                .no_proxy()
-                .referer(false)
-                .tcp_nodelay(true)
-                .pool_idle_timeout(POOL_IDLE)
-                .pool_max_idle_per_host(usize::try_from(settings.concurrency).unwrap_or(usize::MAX));
-            if settings.allow_private { builder } else { builder.dns_resolver(Arc::new(PublicOnly)) }
-        };
-        let http = common().build().unwrap_or_else(|error| {
+        let http = Self::builder(settings).build().unwrap_or_else(|error| {
             // A machine without any authorities: plain pushes work all the same.
             tracing::warn!(
                 error = reason(&error),
                 "HTTPS pushes will fail: the system's certificate authorities cannot be read"
             );
-            common().tls_certs_only([]).build().expect("a client without certificate authorities can always be made")
+            Self::builder(settings)
+                .tls_certs_only([])
+                .build()
+                .expect("a client without certificate authorities can always be made")
         });
         Self { http, allow_private: settings.allow_private }
     }
 
+    /// A client for one host, with a TLS configuration of its own.
+    ///
+    /// # Errors
+    /// A text for the operator.
+    pub(crate) fn with_tls(settings: &PushSettings, tls: ClientConfig, to: &Destination) -> Result<Self, String> {
+        let mut builder = Self::builder(settings).tls_backend_preconfigured(tls);
+        if let Some(host) = to.connect_to.clone() {
+            let instead = Instead { host, allow_private: settings.allow_private };
+            // HTTP/2 would call the host by the name of the handshake.
+            builder = builder.dns_resolver(Arc::new(instead)).http1_only();
+        }
+        let http = builder.build().map_err(|error| reason(&error))?;
+        Ok(Self { http, allow_private: settings.allow_private })
+    }
+
+    fn builder(settings: &PushSettings) -> ClientBuilder {
+        let builder = Client::builder()
+            .user_agent(concat!("causeway/", env!("CARGO_PKG_VERSION")))
+            .timeout(settings.timeout.0)
+            // A redirect is an answer other than 200, and its target would be the receiver's choice.
+            .redirect(redirect::Policy::none())
+            // A proxy would resolve names where nobody checks them.
+            .no_proxy()
+            .referer(false)
+            .tcp_nodelay(true)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(usize::try_from(settings.concurrency).unwrap_or(usize::MAX));
+        if settings.allow_private { builder } else { builder.dns_resolver(Arc::new(PublicOnly)) }
+    }
+
     /// Pushes once.
-    pub(crate) async fn push(&self, to: &Destination, body: Bytes) -> Outcome {
+    pub(crate) async fn push(&self, to: &Destination, headers: HeaderMap, body: Bytes) -> Outcome {
         if !self.allow_private && to.literal().is_some_and(|address| !is_public(address)) {
             return Outcome::NotPublic;
         }
-        let request = self.http.post(to.url.clone()).header(CONTENT_TYPE, JSON).body(body);
+        let mut request = self.http.post(to.url.clone()).headers(headers).header(CONTENT_TYPE, JSON).body(body);
+        if to.connect_to.is_some() {
+            request = request.header(HOST, &to.host);
+        }
         let mut answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) => return failure(&error),

@@ -11,9 +11,11 @@ mod client;
 mod document;
 mod hosts;
 mod net;
+mod stream;
 mod supervisor;
 mod target;
 mod targets;
+mod tls;
 mod worker;
 
 #[cfg(test)]

@@ -73,6 +73,12 @@ impl Sent {
     }
 }
 
+impl From<Failure> for Sent {
+    fn from(failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::default() }
+    }
+}
+
 /// A target. Dropped, and made anew, when its configuration changes; connections are opened when first needed.
 #[async_trait]
 pub(crate) trait Target: Send + Sync {

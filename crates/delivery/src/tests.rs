@@ -438,7 +438,7 @@ async fn a_failing_device_does_not_hold_up_the_others() {
 
 async fn outcome(settings: &PushSettings, url: &str) -> Outcome {
     let to = Destination::parse(url).expect("an address");
-    PushClient::new(settings).push(&to, Bytes::from_static(b"1/1")).await
+    PushClient::new(settings).push(&to, HeaderMap::new(), Bytes::from_static(b"1/1")).await
 }
 
 #[tokio::test]

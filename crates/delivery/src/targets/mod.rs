@@ -44,7 +44,7 @@ impl Workshop {
     /// The target of an action. An AMQP queue has none: consumers come for it.
     pub(crate) fn channel(&self, channel: &Channel) -> Result<Arc<dyn Target>, String> {
         match channel {
-            Channel::Http(http) => Ok(Arc::new(HttpTarget::new(self, &http.url)?)),
+            Channel::Http(http) => Ok(Arc::new(HttpTarget::of(self, http)?)),
             Channel::Functiongraph(function) => Ok(Arc::new(FunctionTarget::new(self, function)?)),
             Channel::Mysql(mysql) => Ok(Arc::new(mysql::MysqlTarget::new(&self.net, mysql)?)),
             Channel::Postgresql(postgresql) => Ok(Arc::new(postgresql::PostgresqlTarget::new(&self.net, postgresql)?)),

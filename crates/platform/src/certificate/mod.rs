@@ -7,6 +7,8 @@
 mod authority;
 mod device;
 mod fingerprint;
+pub mod handshake;
+mod host;
 mod port;
 mod server;
 mod sign_in;
@@ -14,6 +16,7 @@ mod trust;
 pub mod x509;
 
 pub use authority::{CaChange, NewCa};
+pub use host::HostTrust;
 pub use port::*;
 pub(crate) use sign_in::Shown;
 pub(crate) use trust::{Anchor, Trust};

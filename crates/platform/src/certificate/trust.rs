@@ -36,13 +36,26 @@ impl Anchor {
     /// The subject, and the rest; `None` for what cannot be read any more.
     fn compile(ca: &CaCertificate) -> Option<(Box<[u8]>, Self)> {
         let der = CertificateDer::from_pem_slice(ca.content.as_bytes()).ok()?;
-        let certificate = x509::read(&der)?;
-        let (from, to) = x509::validity(&certificate);
+        let (subject, anchor) = Self::of_der(&der)?;
         let anchor = Self {
             no: ca.no,
             app_id: ca.app_id.clone(),
             verified: ca.verified,
             template: ca.template_id.clone().filter(|_| ca.provision_enable),
+            ..anchor
+        };
+        Some((subject, anchor))
+    }
+
+    /// An authority that belongs to no space.
+    fn of_der(der: &[u8]) -> Option<(Box<[u8]>, Self)> {
+        let certificate = x509::read(der)?;
+        let (from, to) = x509::validity(&certificate);
+        let anchor = Self {
+            no: RecordNo(0),
+            app_id: AppId::trusted(String::new()),
+            verified: true,
+            template: None,
             from,
             to,
             key: certificate.tbs_certificate.subject_pki.raw.into(),
@@ -84,6 +97,15 @@ impl Trust {
             }
         }
         Self { by_subject, reading }
+    }
+
+    /// The authorities among certificates that belong to no space.
+    pub(crate) fn of_chain(chain: &[CertificateDer<'_>]) -> Self {
+        let mut by_subject: HashMap<_, Vec<_>> = HashMap::new();
+        for (subject, anchor) in chain.iter().filter_map(|der| Anchor::of_der(der)) {
+            by_subject.entry(subject).or_default().push(Arc::new(anchor));
+        }
+        Self { by_subject, reading: 0 }
     }
 
     /// Whether the authority is there and verified.

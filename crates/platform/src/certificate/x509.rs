@@ -264,6 +264,20 @@ pub(crate) fn device_fault(certificate: &X509Certificate<'_>) -> Option<&'static
     }
 }
 
+/// Why a host may not show the certificate as its own; `None` when it may.
+pub(crate) fn server_fault(certificate: &X509Certificate<'_>) -> Option<&'static str> {
+    if let Some(fault) = key_fault(certificate.public_key()).or_else(|| extension_fault(certificate)) {
+        return Some(fault);
+    }
+    match certificate.extended_key_usage() {
+        Err(_) => Some("its extendedKeyUsage cannot be read"),
+        Ok(Some(usage)) if !usage.value.server_auth && !usage.value.any => {
+            Some("its extendedKeyUsage does not allow it for servers (serverAuth is missing)")
+        }
+        Ok(_) => None,
+    }
+}
+
 /// The identifier of its own key, if it names one.
 pub(crate) fn own_key_id<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
     certificate.extensions().iter().find_map(|e| match e.parsed_extension() {
