@@ -142,6 +142,7 @@ impl<'a> Number<'a> {
                 let (whole, part) = digits.split_at(digits.len() - places);
                 write!(out, "{}{whole}.{part}", if coefficient < 0 { "-" } else { "" })
             }
+            Self::Decimal(coefficient, 0) => write!(out, "{coefficient}"),
             Self::Decimal(coefficient, power) => write!(out, "{coefficient}e{power}"),
             Self::Float(float) => write!(out, "{float:?}"),
         };

@@ -1,3 +1,5 @@
+mod reference;
+
 use causeway_model::Timestamp;
 use causeway_model::forwarding::Subject;
 use proptest::prelude::*;
