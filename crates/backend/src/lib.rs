@@ -22,6 +22,7 @@ mod iam;
 mod local_bus;
 mod objects;
 pub mod postgres;
+mod routing_words;
 mod rows;
 mod search;
 pub mod sqlite;

@@ -65,6 +65,7 @@ pub trait Store:
     + policy::PolicyStore
     + product::ProductStore
     + queue::QueueStore
+    + routing::RoutingStore
     + search::SearchStore
     + provisioning::ProvisioningStore
     + session::SessionStore
@@ -96,6 +97,7 @@ impl<T> Store for T where
         + policy::PolicyStore
         + product::ProductStore
         + queue::QueueStore
+        + routing::RoutingStore
         + search::SearchStore
         + provisioning::ProvisioningStore
         + session::SessionStore

@@ -48,6 +48,7 @@ mod outbox;
 mod policy;
 mod product;
 mod provisioning;
+mod routing;
 mod schema;
 mod search;
 mod session;

@@ -69,6 +69,7 @@ mod purge;
 mod queue;
 mod readers;
 mod roster;
+mod routing;
 mod search;
 mod session;
 mod shadow;

@@ -31,6 +31,7 @@ mod policy;
 mod postgres_backup;
 mod postgres_nodes;
 mod product;
+mod routing;
 mod schema;
 mod search;
 mod session;
@@ -237,6 +238,18 @@ contract! {
         limits_hold_against_concurrent_callers,
         a_device_moves_to_another_gateway,
         searches_agree_with_the_model,
+    }
+    routing {
+        a_rule_is_kept_whole,
+        rules_are_listed_for_those_who_may_see_them,
+        actions_bring_their_targets,
+        an_action_changes_between_targets,
+        a_queue_that_is_fed_stays,
+        rules_take_everything_along,
+        active_routes_are_read,
+        backlog_policies,
+        flow_control_policies,
+        limits_hold_against_concurrent_callers,
     }
     schema {
         data_of_version_1_loads,
