@@ -65,6 +65,9 @@ impl<'a> Number<'a> {
                 self.float().partial_cmp(&other.float()).unwrap_or(Ordering::Equal)
             }
             _ => {
+                if let Some((a, b, _)) = self.decimal().zip(other.decimal()).and_then(|(a, b)| aligned(a, b)) {
+                    return a.cmp(&b);
+                }
                 let (mut a, mut b) = (Room::default(), Room::default());
                 self.digits(&mut a).order(&other.digits(&mut b))
             }
@@ -151,18 +154,16 @@ impl<'a> Number<'a> {
 }
 
 /// The exact result, when there is one and it fits.
-fn exact(what: Arithmetic, (a, a_power): (i128, i32), (b, b_power): (i128, i32)) -> Option<(i128, i32)> {
+fn exact(what: Arithmetic, a: (i128, i32), b: (i128, i32)) -> Option<(i128, i32)> {
     match what {
-        Arithmetic::Multiply => Some((a.checked_mul(b)?, a_power + b_power)),
+        Arithmetic::Multiply => Some((a.0.checked_mul(b.0)?, a.1 + b.1)),
         Arithmetic::Divide => {
-            let dividend = a.checked_mul(10_i128.pow(QUOTIENT))?;
+            let dividend = a.0.checked_mul(10_i128.pow(QUOTIENT))?;
             let places = QUOTIENT as i32;
-            (dividend.checked_rem(b)? == 0).then_some((dividend.checked_div(b)?, a_power - b_power - places))
+            (dividend.checked_rem(b.0)? == 0).then_some((dividend.checked_div(b.0)?, a.1 - b.1 - places))
         }
         Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Remainder => {
-            let power = a_power.min(b_power);
-            let raised = |n: i128, by: i32| n.checked_mul(10_i128.checked_pow(u32::try_from(by).ok()?)?);
-            let (a, b) = (raised(a, a_power - power)?, raised(b, b_power - power)?);
+            let (a, b, power) = aligned(a, b)?;
             let result = match what {
                 Arithmetic::Add => a.checked_add(b)?,
                 Arithmetic::Subtract => a.checked_sub(b)?,
@@ -173,10 +174,27 @@ fn exact(what: Arithmetic, (a, a_power): (i128, i32), (b, b_power): (i128, i32))
     }
 }
 
+/// The coefficients at one power of ten, when they fit.
+fn aligned((a, a_power): (i128, i32), (b, b_power): (i128, i32)) -> Option<(i128, i128, i32)> {
+    let power = a_power.min(b_power);
+    let raised = |n: i128, by: i32| match u32::try_from(by).ok()? {
+        0 => Some(n),
+        by => n.checked_mul(10_i128.checked_pow(by)?),
+    };
+    Some((raised(a, a_power - power)?, raised(b, b_power - power)?, power))
+}
+
 /// The plainest form of a result.
 fn normal<'b>(mut coefficient: i128, mut power: i32) -> Number<'b> {
     if coefficient == 0 {
         return Number::Int(0);
+    }
+    if let Ok(mut short) = i64::try_from(coefficient) {
+        while power < 0 && short % 10 == 0 {
+            short /= 10;
+            power += 1;
+        }
+        coefficient = i128::from(short);
     }
     while power < 0 && coefficient % 10 == 0 {
         coefficient /= 10;
