@@ -126,7 +126,7 @@ fn the_guides_other_statements() {
 #[test]
 fn conditions_over_content() {
     let content = r#" { "t" : 40, "f":40.50, "big":9007199254740993, "s":"it's", "e":"a\"\u00e9\n", "y":true, "n":null,
-        "o":{"x":[1,{"y":2}]}, "l":[], "t-1":7, "neg":-3, "d":1, "d":2, "k\u0041":5, "E":4.05e1 } "#;
+        "o":{"x":[1,{"y":2}]}, "l":[], "t-1":7, "neg":-3, "d":1, "d":2, "k\u0041":5, "u":"\ud83d\ude00!", "half":"\ud83dx", "E":4.05e1 } "#;
     for (condition, expected) in [
         ("c.t = 40", true),
         ("c.t=40.0", true),
@@ -147,6 +147,8 @@ fn conditions_over_content() {
         ("c.kA = 5", true),
         ("c.d = 2", true),
         ("c.y = true", true),
+        ("c.y >= c.y or c.y > c.t", false),
+        ("c.u = '\u{1f600}!' and c.u like '_!' and c.half = '\u{fffd}x'", true),
         ("c.y", true),
         ("c.t", false),
         ("not c.t", true),
