@@ -150,6 +150,14 @@ class Things:
         return FileArea(self.admin).upload(self.name("file"), b"content", app_id=self.app_id)
 
     @cached_property
+    def function(self) -> str:
+        return self.make("/functions", self.new_function())["function_id"]
+
+    def new_function(self) -> dict:
+        return {"app_id": self.app_id, "name": self.name("f"), "type": "javascript",
+                "source": f"function handler(event) {{ return '{self.mark}' }}"}
+
+    @cached_property
     def ota_module(self) -> str:
         return self.make("/ota-upgrades/modules", {"app_id": self.app_id, "product_id": self.product,
                                                    "module_name": self.name("m")})["module_id"]
@@ -185,7 +193,7 @@ class Things:
     def shown(self) -> dict:
         """Everything of this space as the administrator sees it, by path."""
         # All of them first: what is made while looking would look like a change.
-        for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "ota_module",
+        for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "function", "ota_module",
                       "ota_package", "role", "access_key", "task", "export", "batch_file"):
             getattr(self, thing)
         app = {"app_id": self.app_id}
@@ -198,7 +206,7 @@ class Things:
             ("/export-tasks", {"resource_type": "BatchTask"}),
             ("/device-policies", app), (f"/device-policies/{self.device_policy}", {}), ("/certificates", app),
             (f"/certificates/{self.certificate}", {}), ("/provisioning-templates", {}), ("/amqp-queues", {}),
-            ("/files", app), (f"/files/{self.file['file_id']}", {}), ("/ota-upgrades/modules", app),
+            ("/functions", app), (f"/functions/{self.function}", {}), ("/files", app), (f"/files/{self.file['file_id']}", {}), ("/ota-upgrades/modules", app),
             ("/ota-upgrades/packages", {**app, "package_type": "firmwarePackage"}),
             (f"/ota-upgrades/modules/{self.ota_module}", {}), (f"/ota-upgrades/packages/{self.ota_package}", {}),
             ("//v3/users", {}), ("//v3/groups", {}), ("//v3/roles", {}),
@@ -285,6 +293,10 @@ def new_product(t):
 def new_role():
     return {"role": {"display_name": fresh_name("r"), "type": "XA", "description": "d", "policy": {
         "Version": "1.1", "Statement": [{"Effect": "Allow", "Action": ["iotda:*:query"]}]}}}
+
+
+def of_function(t, **more):
+    return Request({"function_id": t.function}, **more)
 
 
 RECIPES = {
@@ -465,6 +477,12 @@ RECIPES = {
     "update_permanent_access_key": lambda t: of_key(t, json={"credential": {"status": "inactive"}}),
     "delete_permanent_access_key": of_key,
     # Files, OTA
+    "create_function": lambda t: Request(json=t.new_function()),
+    "list_own_functions": lambda t: Request(),
+    "show_function": of_function,
+    "update_function": lambda t: of_function(t, json={"description": t.name("changed")}),
+    "delete_function": of_function,
+    "invoke_function": lambda t: of_function(t, json={"argument": {}}),
     "create_file": lambda t: Request(json={"file_name": t.name("x"), "app_id": t.app_id}),
     "list_files": lambda t: Request(),
     "show_file": of_file,
@@ -502,6 +520,8 @@ FOREIGN = [
     ("list_products", lambda a, b: Request(query={"app_id": a.app_id})),
     ("list_device_policies", lambda a, b: Request(query={"app_id": a.app_id})),
     ("list_certificates", lambda a, b: Request(query={"app_id": a.app_id})),
+    ("list_own_functions", lambda a, b: Request(query={"app_id": a.app_id})),
+    ("create_function", lambda a, b: Request(json=a.new_function())),
     ("list_files", lambda a, b: Request(query={"app_id": a.app_id})),
     ("list_files", lambda a, b: Request(query={"device_id": a.device})),
     ("list_files", lambda a, b: Request(query={"product_id": a.product})),
