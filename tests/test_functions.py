@@ -17,7 +17,7 @@ HALVE = "function handler(event, context) { return { half: event.value / 2, name
 
 
 def new(name=None, **fields):
-    return {"name": name or fresh_name("f"), "type": "javascript", "source": HALVE} | fields
+    return {"name": fresh_name("f") if name is None else name, "type": "javascript", "source": HALVE} | fields
 
 
 def create(rest, **fields) -> dict:
@@ -76,7 +76,7 @@ def test_names_are_unique_in_their_space(world):
     other = rest.post("/apps", json={"app_name": fresh_name("space")}).must_be(201).json["app_id"]
     try:
         own = create(rest, name=name)
-        rest.post("/functions", json=new(name)).must_be(409, "IOTDA.028001")
+        rest.post("/functions", json=new(name)).must_be(400, "IOTDA.028001")
         there = create(rest, name=name, app_id=other)
         everywhere = create(rest, name=name, app_type="GLOBAL")
         assert len({own["urn"], there["urn"], everywhere["urn"]}) == 3
@@ -244,7 +244,7 @@ def test_an_http_function(world, server):
     assert world.rest.put(path, json={"token": ""}).must_be(200).json["has_token"] is False
     invoke(world.rest, function_id)
     assert "Authorization" not in server.calls[-1][1]
-    server.close()
+    world.rest.put(path, json={"url": "http://127.0.0.1:9/"}).must_be(200)
     assert invoke(world.rest, function_id)["fault"]["kind"] == "unreachable"
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -9,7 +10,7 @@ class FunctionServer:
     def __init__(self):
         function = self
         #: Path, headers and body of every call.
-        self.calls: list[tuple[str, dict, bytes]] = []
+        self.calls: list[tuple[str, Message, bytes]] = []
         self.status, self.answer, self.delay = 200, b'{"ok":true}', 0.0
 
         class Handler(BaseHTTPRequestHandler):
@@ -17,7 +18,7 @@ class FunctionServer:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                function.calls.append((self.path, dict(self.headers), body))
+                function.calls.append((self.path, self.headers, body))
                 time.sleep(function.delay)
                 try:
                     self.send_response(function.status)

@@ -1,9 +1,10 @@
 //! The pool: bounded waiting, a thread for each worker, and no mercy for what takes too long.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -215,8 +216,20 @@ fn serve(queue: &Queue<Job>, settings: &SandboxSettings) {
     }
 }
 
+/// A worker that has taken the request: the one there is, or a new one when it has died while it was idle.
+fn hand_over(idle: Option<Worker>, settings: &SandboxSettings, request: &Request) -> io::Result<Worker> {
+    if let Some(mut worker) = idle
+        && worker.send(request).is_ok()
+    {
+        return Ok(worker);
+    }
+    let mut worker = Worker::start(settings)?;
+    worker.send(request)?;
+    Ok(worker)
+}
+
 fn run(place: &mut Option<Worker>, settings: &SandboxSettings, request: &Request) -> Run {
-    let mut worker = match place.take().map_or_else(|| Worker::start(settings), Ok) {
+    let mut worker = match hand_over(place.take(), settings, request) {
         Ok(worker) => worker,
         Err(error) => {
             tracing::error!(%error, "a worker for scripts cannot be started");
@@ -224,8 +237,8 @@ fn run(place: &mut Option<Worker>, settings: &SandboxSettings, request: &Request
         }
     };
     let limit = Duration::from_millis(request.limits.time_ms);
-    let started = std::time::Instant::now();
-    match worker.exchange(request, limit + GRACE) {
+    let started = Instant::now();
+    match worker.receive(limit + GRACE) {
         Ok(Response { result, log, log_cut, used_us, last }) => {
             if !last {
                 *place = Some(worker);

@@ -44,9 +44,13 @@ impl Worker {
         Ok(worker)
     }
 
-    /// One call. `patience` is what it may take in all; a [timeout](is_timeout) means that the worker is lost.
-    pub(crate) fn exchange(&mut self, request: &Request, patience: Duration) -> io::Result<Response> {
-        frame::write(&mut self.socket, request)?;
+    /// Hands a call over. Fails when the worker has died since its last one.
+    pub(crate) fn send(&mut self, request: &Request) -> io::Result<()> {
+        frame::write(&mut self.socket, request)
+    }
+
+    /// Waits for its end. A [timeout](is_timeout) after `patience` means that the worker is lost.
+    pub(crate) fn receive(&mut self, patience: Duration) -> io::Result<Response> {
         self.socket.set_read_timeout(Some(patience))?;
         frame::read(&mut self.socket)
     }
