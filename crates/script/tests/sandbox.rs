@@ -10,7 +10,7 @@ fn sandbox(workers: usize) -> Sandbox {
     Sandbox::new(SandboxSettings { workers, program, arguments: Vec::new(), ..SandboxSettings::default() })
 }
 
-const LIMITS: Limits = Limits { time: Duration::from_millis(400), memory: 4 << 20, result: 64 << 10, log: 1_000 };
+const LIMITS: Limits = Limits { time: Duration::from_millis(1_000), memory: 4 << 20, result: 64 << 10, log: 1_000 };
 
 async fn call_as(sandbox: &Sandbox, owner: &str, source: &str, argument: &str) -> Run {
     let owner: Arc<str> = owner.into();
@@ -92,7 +92,7 @@ async fn what_it_logs_comes_back_and_is_bounded() {
     let run = call(&sandbox, source, "{}").await;
     assert_eq!(run.log, [r#"a 1 {"b":[2]} undefined Error: x"#, ""]);
     assert!(!run.log_cut);
-    let source = "function handler() { for (let i = 0; i < 1e5; i++) console.log('x'.repeat(300)); return 1 }";
+    let source = "function handler() { for (let i = 0; i < 100; i++) console.log('x'.repeat(300)); return 1 }";
     let run = call(&sandbox, source, "{}").await;
     assert_eq!((run.log.len(), run.log_cut, run.result.as_deref()), (4, true, Ok("1")));
 }
@@ -218,7 +218,7 @@ async fn a_hostile_owner_leaves_a_worker_to_others() {
     for _ in 0..10 {
         works(&sandbox).await;
     }
-    assert!(started.elapsed() < Duration::from_millis(1_200), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     for bad in bad {
         assert_eq!(bad.await.expect("a run").result.expect_err("a fault").kind, FaultKind::Time);
     }
@@ -236,6 +236,37 @@ async fn a_full_queue_refuses() {
     let second = call(&sandbox, "function handler() {}", "{}").await;
     assert_eq!(second.result.expect_err("refused").kind, FaultKind::Busy);
     assert_eq!(first.await.expect("a run").result.expect_err("a fault").kind, FaultKind::Time);
+    works(&sandbox).await;
+}
+
+/// Processes that this one has started, by their parent's number in `/proc/<pid>/stat`.
+fn children() -> Vec<String> {
+    let parent = format!(" {} ", std::process::id());
+    let folders = std::fs::read_dir("/proc").expect("a Linux");
+    let is_child = |pid: &String| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.contains("(causeway-script") && stat.rsplit(')').next().is_some_and(|rest| rest[2..].starts_with(&parent))
+    };
+    folders.filter_map(|f| f.ok()?.file_name().into_string().ok()).filter(is_child).collect()
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_is_replaced() {
+    let sandbox = sandbox(1);
+    works(&sandbox).await;
+    // Other tests lose workers by this too, which must do them no harm when they are idle; so it is done in a process alone.
+    if std::env::var_os("CAUSEWAY_ALONE").is_none() {
+        let test = std::env::current_exe().expect("this program");
+        let mut alone = std::process::Command::new(test);
+        let alone = alone.args(["--exact", "a_worker_that_is_killed_is_replaced"]).env("CAUSEWAY_ALONE", "1");
+        assert!(alone.status().expect("it runs").success());
+        return;
+    }
+    let workers = children();
+    assert_eq!(workers.len(), 1);
+    for pid in workers {
+        assert!(std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill").success());
+    }
     works(&sandbox).await;
 }
 
