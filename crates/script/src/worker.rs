@@ -25,16 +25,16 @@ const STACK: usize = 8 << 20;
 /// # Errors
 /// When the standard input is no socket of a pool.
 pub fn run_worker() -> io::Result<()> {
-    confine();
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    confine();
     let serve = thread::Builder::new().name("script".into()).stack_size(STACK).spawn(move || serve(socket))?;
     serve.join().unwrap_or_else(|_| Err(io::Error::other("the engine panicked")))
 }
 
-/// Dies with the pool, leaves no core, writes no file, opens nothing.
+/// Dies with the pool, leaves no core, writes no file, opens nothing: no file, no socket.
 fn confine() {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-    for resource in [Resource::Core, Resource::Fsize] {
+    for resource in [Resource::Core, Resource::Fsize, Resource::Nofile] {
         let _ = rustix::process::setrlimit(resource, Rlimit { current: Some(0), maximum: Some(0) });
     }
     let _ = rustix::process::nice(NICE);

@@ -264,6 +264,10 @@ async fn a_worker_that_is_killed_is_replaced() {
     }
     let workers = children();
     assert_eq!(workers.len(), 1);
+    // It can open nothing, and has nothing of this process.
+    let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", workers[0])).expect("a file of /proc");
+    assert!(of("limits").lines().any(|l| l.split_whitespace().take(5).eq(["Max", "open", "files", "0", "0"])));
+    assert_eq!(of("environ"), "");
     for pid in workers {
         assert!(std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill").success());
     }

@@ -11,6 +11,9 @@ use causeway_platform::Platform;
 use super::Workshop;
 use crate::target::{Feeding, Item, Sent, Target};
 
+/// So often a call is tried anew while the sandbox is full, until it counts as a failure.
+const BUSY: u32 = 20;
+
 /// See the module text.
 pub(crate) struct FunctionTarget {
     platform: Arc<Platform>,
@@ -36,18 +39,26 @@ impl Target for FunctionTarget {
         let Ok(event) = std::str::from_utf8(&item.body) else {
             return Sent::failed("failed", "the event is no text");
         };
-        // Which functions a rule may name was checked when its action was made.
-        match self.platform.invoke_function(None, &self.urn, event).await {
-            Ok(_) => Sent::all(items),
-            Err(error) => {
-                let word = match error.code() {
-                    Code::FunctionFailed => "failed",
-                    Code::FunctionNotFound => "not_found",
-                    Code::TooManyPending => "busy",
-                    _ => "unavailable",
-                };
-                Sent::failed(word, error.message())
-            }
+        let mut busy = 0;
+        loop {
+            // Which functions a rule may name was checked when its action was made.
+            let error = match self.platform.invoke_function(None, &self.urn, event).await {
+                Ok(_) => return Sent::all(items),
+                Err(error) => error,
+            };
+            let word = match error.code() {
+                // The sandbox has no place, which is no fault of this function: it must not be left alone for that. Each try
+                // has waited for `script.wait`.
+                Code::TooManyPending if busy < BUSY => {
+                    busy += 1;
+                    continue;
+                }
+                Code::TooManyPending => "busy",
+                Code::FunctionFailed => "failed",
+                Code::FunctionNotFound => "not_found",
+                _ => "unavailable",
+            };
+            return Sent::failed(word, error.message());
         }
     }
 }
