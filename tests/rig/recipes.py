@@ -427,6 +427,11 @@ RECIPES = {
     "delete_queue": lambda t: Request({"queue_id": t.queue}),
     "show_queue": lambda t: Request({"queue_id": t.queue}),
     "create_access_code": lambda t: Request(json={}),
+    # Alarms
+    "list_alarms": lambda t: Request(),
+    "show_alarm": lambda t: Request({"alarm_id": NOWHERE}),
+    "acknowledge_alarm": lambda t: Request({"alarm_id": NOWHERE}, json={}),
+    "clear_alarm": lambda t: Request({"alarm_id": NOWHERE}, json={}),
     # Audit
     "list_audit_logs": lambda t: Request(),
     # Identity

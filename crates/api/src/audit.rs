@@ -75,7 +75,8 @@ const EVENTS: [(&str, &str); 18] = [
 ];
 
 /// Kinds of things by the first step of their path, where they are called otherwise.
-const KINDS: [(&str, &str); 9] = [
+const KINDS: [(&str, &str); 10] = [
+    ("alarms", "alarm"),
     ("apps", "app"),
     ("products", "product"),
     ("devices", "device"),
@@ -225,6 +226,7 @@ impl Draft {
                 "certificate_id" => {
                     self.app = platform.store.device_certificate(value).await?.map(|c| c.app_id);
                 }
+                "alarm_id" => self.app = platform.store.alarm(value).await?.map(|a| a.app_id),
                 "task_id" => self.app = platform.store.batch_task(value).await?.map(|t| t.app_id),
                 "export_task_id" => self.app = platform.store.export(value).await?.map(|e| e.app_id),
                 "module_id" => self.app = platform.store.ota_module(value).await?.map(|m| m.app_id),

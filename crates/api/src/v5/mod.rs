@@ -1,6 +1,7 @@
 //! Operations below `/v5/iot/{project_id}`: one file an area, with what it reads, what it answers, and the use case it
 //! calls.
 
+mod alarms;
 mod answer;
 mod apps;
 mod audit;

@@ -2,9 +2,9 @@
 //! and those outside of projects. Routes, metrics and the OpenAPI document are made from it.
 
 use super::{
-    apps, audit, batch, broadcasts, certificates, commands, device_certificates, devices, files, functions, gateways,
-    groups, history, logs, messages, model_files, ota, policies, products, properties, provisioning_templates, push,
-    queues, search, server_certificates, shadow, tags, topics,
+    alarms, apps, audit, batch, broadcasts, certificates, commands, device_certificates, devices, files, functions,
+    gateways, groups, history, logs, messages, model_files, ota, policies, products, properties,
+    provisioning_templates, push, queues, search, server_certificates, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
@@ -283,6 +283,10 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
     built("set_push", Put, "/apps/{app_id}/push", "iotda:app:modify", OWN, &push::SET),
     built("show_push", Get, "/apps/{app_id}/push", "iotda:app:query", OWN, &push::SHOW),
     built("delete_push", Delete, "/apps/{app_id}/push", "iotda:app:modify", OWN, &push::DELETE),
+    built("list_alarms", Get, "/alarms", "iotda:alarms:queryList", OWN, &alarms::LIST),
+    built("show_alarm", Get, "/alarms/{alarm_id}", "iotda:alarms:query", OWN, &alarms::SHOW),
+    built("acknowledge_alarm", Post, "/alarms/{alarm_id}/acknowledge", "iotda:alarms:modify", OWN, &alarms::ACKNOWLEDGE),
+    built("clear_alarm", Post, "/alarms/{alarm_id}/clear", "iotda:alarms:modify", OWN, &alarms::CLEAR),
     built("list_audit_logs", Get, "/audit-logs", "iotda:auditLogs:queryList", OWN, &audit::LIST),
     built("create_file", Post, "/files", "iotda:files:create", OWN, &files::CREATE),
     built("list_files", Get, "/files", "iotda:files:queryList", OWN, &files::LIST),

@@ -1,5 +1,6 @@
 //! The application interface over a real store, without sockets; and its sockets, without a platform.
 
+mod alarms;
 mod devices;
 mod downlink;
 mod form;

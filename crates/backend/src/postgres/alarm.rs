@@ -85,7 +85,7 @@ impl AlarmStore for PostgresStore {
         let no: i64 = first(&made)?;
         let sql = "DELETE FROM alarm WHERE no IN (SELECT no FROM alarm WHERE instance = $1 AND no <> $2
             ORDER BY status = 'ACTIVE', last_at, no
-            LIMIT greatest((SELECT count(*) FROM alarm WHERE instance = $1) - $3, 0))";
+            LIMIT greatest((SELECT count(*) FROM alarm WHERE instance = $1) - $3::bigint, 0))";
         run(&transaction, sql, &[&INSTANCE, &no, &i64::from(keep.max(1))]).await.map_err(db)?;
         outbox::insert(&transaction, &deliveries).await.map_err(db)?;
         transaction.commit().await.map_err(db)?;
@@ -101,7 +101,7 @@ impl AlarmStore for PostgresStore {
         let sql = "UPDATE alarm SET severity = $3, device = $4, description = $5, source = $6, status = $7, times = $8,
                 last_at = $9, acknowledged_by = $10, acknowledged_at = $11, cleared_by = $12, cleared_at = $13,
                 revision = $2
-            WHERE no = $1 AND revision = $2 - 1";
+            WHERE no = $1 AND revision = $2::bigint - 1";
         let params: Params<'_> = &[
             &alarm.no.0,
             &alarm.revision,

@@ -5,6 +5,7 @@
 //! `CAUSEWAY_TEST_POSTGRES` names (URL of a role that may create databases), else a private one that this program
 //! starts from the installed PostgreSQL and stops at its end. There is no way to skip a backend.
 
+mod alarm;
 mod amqp_queue;
 mod app;
 mod audit;
@@ -64,6 +65,13 @@ macro_rules! contract {
 }
 
 contract! {
+    alarm {
+        an_alarm_is_kept_whole,
+        one_alarm_of_a_key_is_active,
+        notifications_are_written_with_their_alarm_or_not_at_all,
+        alarms_are_filtered_and_paged,
+        old_ones_go,
+    }
     certificate {
         authorities_are_kept_whole,
         authorities_are_unique_in_their_space_and_limited,

@@ -2,7 +2,7 @@
 
 use causeway_model::alarm::{Alarm, AlarmFilter, AlarmStatus};
 use causeway_model::registry::{Page, PageRequest};
-use causeway_model::{Code, Error, Result};
+use causeway_model::{Code, Error, Result, Spaces, Timestamp};
 
 use crate::Platform;
 
@@ -13,12 +13,13 @@ const TRIM_SLICE: u32 = 1000;
 const TRIES: usize = 20;
 
 impl Platform {
-    /// One alarm.
+    /// One alarm of these spaces.
     ///
     /// # Errors
     /// [`Code::AlarmNotFound`].
-    pub async fn alarm(&self, id: &str) -> Result<Alarm> {
-        self.store.alarm(id).await?.ok_or_else(|| {
+    pub async fn alarm(&self, spaces: &Spaces, id: &str) -> Result<Alarm> {
+        let found = self.store.alarm(id).await?.filter(|alarm| spaces.sees(&alarm.app_id));
+        found.ok_or_else(|| {
             let id: String = id.chars().take(64).collect();
             Error::new(Code::AlarmNotFound, format!("The alarm '{id}' does not exist."))
         })
@@ -39,8 +40,8 @@ impl Platform {
     ///
     /// # Errors
     /// [`Code::AlarmNotFound`].
-    pub async fn acknowledge_alarm(&self, id: &str, user: &str) -> Result<Alarm> {
-        self.alter(id, |alarm, now| {
+    pub async fn acknowledge_alarm(&self, spaces: &Spaces, id: &str, user: &str) -> Result<Alarm> {
+        self.alter(spaces, id, |alarm, now| {
             alarm.acknowledged.is_none().then(|| Alarm { acknowledged: Some((user.to_owned(), now)), ..alarm })
         })
         .await
@@ -50,8 +51,8 @@ impl Platform {
     ///
     /// # Errors
     /// [`Code::AlarmNotFound`].
-    pub async fn clear_alarm_by_hand(&self, id: &str, user: &str) -> Result<Alarm> {
-        self.alter(id, |alarm, now| {
+    pub async fn clear_alarm_by_hand(&self, spaces: &Spaces, id: &str, user: &str) -> Result<Alarm> {
+        self.alter(spaces, id, |alarm, now| {
             (alarm.status == AlarmStatus::Active).then(|| Alarm {
                 status: AlarmStatus::Cleared,
                 cleared: Some((user.to_owned(), now)),
@@ -64,11 +65,12 @@ impl Platform {
     /// Changes an alarm, unless there is nothing to change.
     async fn alter(
         &self,
+        spaces: &Spaces,
         id: &str,
-        change: impl Fn(Alarm, causeway_model::Timestamp) -> Option<Alarm>,
+        change: impl Fn(Alarm, Timestamp) -> Option<Alarm>,
     ) -> Result<Alarm> {
         for _ in 0..TRIES {
-            let found = self.alarm(id).await?;
+            let found = self.alarm(spaces, id).await?;
             let now = self.clock.now();
             let Some(changed) = change(found.clone(), now) else { return Ok(found) };
             let changed = Alarm { revision: found.revision + 1, ..changed };
