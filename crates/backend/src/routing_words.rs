@@ -49,6 +49,7 @@ pub(crate) fn flow_scope(word: &str, value: String) -> Result<FlowScope> {
 
 /// Reads the words of a subject back.
 pub(crate) fn subject(resource: &str, event: &str) -> Result<Subject> {
-    Subject::parse(resource, event)
-        .ok_or_else(|| Error::internal(format_args!("the store holds a rule for '{resource}:{event}', which is no event")))
+    Subject::parse(resource, event).ok_or_else(|| {
+        Error::internal(format_args!("the store holds a rule for '{resource}:{event}', which is no event"))
+    })
 }

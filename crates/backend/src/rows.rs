@@ -15,6 +15,7 @@ use causeway_model::registry::{AuthType, Sealed, TopicRight};
 use causeway_model::status::DeviceStatus;
 use causeway_model::{AppId, Code, Error, Result, Spaces, Timestamp};
 use causeway_platform::function::FunctionBody;
+use causeway_platform::notify::Protocol;
 use causeway_platform::session::StoredSubscription;
 
 fn unreadable(what: &str, word: &str) -> Error {
@@ -215,6 +216,37 @@ pub(crate) fn dimension(word: &str) -> Result<Dimension> {
 /// Reads [`AlarmStatus::as_str`] back.
 pub(crate) fn alarm_status(word: &str) -> Result<AlarmStatus> {
     AlarmStatus::parse(word).ok_or_else(|| unreadable("a status of an alarm", word))
+}
+
+/// Reads [`Protocol::as_str`] back.
+pub(crate) fn protocol(word: &str) -> Result<Protocol> {
+    Protocol::parse(word).ok_or_else(|| unreadable("a protocol of a subscription", word))
+}
+
+pub(crate) fn notification_topic_exists(name: &str) -> Error {
+    Error::new(Code::NotificationTopicExists, format!("A notification topic with the name '{name}' exists."))
+}
+
+pub(crate) fn too_many_notification_topics(limit: u32) -> Error {
+    Error::new(
+        Code::TooManyNotificationTopics,
+        format!("The number of notification topics has reached its limit, {limit}. Delete one first."),
+    )
+}
+
+pub(crate) fn notification_topic_gone() -> Error {
+    Error::new(Code::NotificationTopicNotFound, "The notification topic does not exist.")
+}
+
+pub(crate) fn subscription_exists() -> Error {
+    Error::new(Code::SubscriptionExists, "The topic has a subscription of this protocol and endpoint.")
+}
+
+pub(crate) fn too_many_subscriptions(limit: u32) -> Error {
+    Error::new(
+        Code::TooManySubscriptions,
+        format!("The topic has {limit} subscriptions already, which is the limit. Delete one first."),
+    )
 }
 
 /// Reads [`AuditLevel::as_str`] back.

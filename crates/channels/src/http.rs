@@ -60,6 +60,8 @@ mod tests {
         assert!(why(r#"{"url":"https://a","cn_name":"10.0.0.1"}"#).contains("'cn_name'"));
         assert!(why(r#"{"url":"https://a","signature_enable":true}"#).contains("'token'"));
         assert!(why(r#"{"url":"https://a","token":"a b"}"#).contains("'token'"));
-        assert!(Channel::read("HTTP_FORWARDING", r#"{"url":"https://a","cn_name":"b.c:8443","sni_enable":true}"#).is_ok());
+        assert!(
+            Channel::read("HTTP_FORWARDING", r#"{"url":"https://a","cn_name":"b.c:8443","sni_enable":true}"#).is_ok()
+        );
     }
 }

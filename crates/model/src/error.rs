@@ -363,6 +363,18 @@ codes! {
     RuleWithoutAction = "IOTDA.010025", Invalid;
     /// No such alarm.
     AlarmNotFound = "IOTDA.025000", NotFound;
+    /// No such notification topic.
+    NotificationTopicNotFound = "IOTDA.026000", NotFound;
+    /// A notification topic with this name exists.
+    NotificationTopicExists = "IOTDA.026001", Conflict;
+    /// The number of notification topics has reached its limit.
+    TooManyNotificationTopics = "IOTDA.026002", Forbidden;
+    /// No such subscription of a notification topic.
+    SubscriptionNotFound = "IOTDA.026010", NotFound;
+    /// The topic has a subscription of this protocol and endpoint.
+    SubscriptionExists = "IOTDA.026011", Conflict;
+    /// The number of the topic's subscriptions has reached its limit.
+    TooManySubscriptions = "IOTDA.026012", Forbidden;
     /// A query of the audit log spans more time than one query may.
     AuditRange = "IOTDA.024000", Invalid;
     /// No such function.

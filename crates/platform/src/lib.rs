@@ -24,6 +24,7 @@ pub mod iam;
 pub mod instance;
 pub mod log;
 pub mod message;
+pub mod notify;
 pub mod ota;
 pub mod outbox;
 mod platform;
@@ -60,6 +61,7 @@ pub trait Store:
     + instance::InstanceStore
     + log::LogStore
     + message::MessageStore
+    + notify::NotifyStore
     + ota::OtaStore
     + outbox::OutboxStore
     + policy::PolicyStore
@@ -92,6 +94,7 @@ impl<T> Store for T where
         + instance::InstanceStore
         + log::LogStore
         + message::MessageStore
+        + notify::NotifyStore
         + ota::OtaStore
         + outbox::OutboxStore
         + policy::PolicyStore

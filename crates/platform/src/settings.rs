@@ -2,7 +2,7 @@
 
 use causeway_model::product::Strictness;
 use causeway_model::settings;
-use causeway_model::settings::{ByteSize, Span};
+use causeway_model::settings::{ByteSize, SettingValue, Span};
 
 settings! {
     /// Product models.
@@ -247,6 +247,85 @@ settings! {
 }
 
 settings! {
+    /// Notification topics.
+    pub struct NotifySettings in "notify" {
+        /// Most notification topics of an instance.
+        max_topics: u32 = 100,
+        /// Most subscriptions of a topic.
+        max_subscriptions: u32 = 100,
+        /// The region in the URNs of topics. Rules may name any.
+        region: String = "local".to_owned(),
+        /// Where subscribers reach the REST interface, like `https://iot.example.com:8080`: the link that confirms a
+        /// subscription begins with it. Without it no link is sent, and subscriptions are confirmed by the API.
+        public_url: Option<String> = None,
+    }
+}
+
+/// How the connection to the mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailTls {
+    /// Plain first, then TLS, or nothing is sent.
+    Starttls,
+    /// TLS from the first byte.
+    Tls,
+    /// Not at all.
+    None,
+}
+
+impl SettingValue for MailTls {
+    fn read(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "starttls" => Ok(Self::Starttls),
+            "tls" => Ok(Self::Tls),
+            "none" => Ok(Self::None),
+            other => Err(format!("'{other}' is not starttls, tls or none")),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Starttls => "starttls",
+            Self::Tls => "tls",
+            Self::None => "none",
+        }
+        .to_owned()
+    }
+}
+
+settings! {
+    /// Mails to subscribers of notification topics.
+    pub struct MailSettings in "mail" {
+        /// Host of the SMTP server that takes the platform's mails. Without it there are no subscriptions by mail.
+        server: Option<String> = None,
+        /// Its port.
+        port: u16 = 587,
+        /// `starttls` (required), `tls` (from the first byte) or `none`.
+        tls: MailTls = MailTls::Starttls,
+        /// A file with certificates (PEM) that the server's is signed by, besides the public authorities.
+        ca_file: Option<String> = None,
+        /// User to sign in as.
+        user: Option<String> = None,
+        /// Its password.
+        password: Option<String> = None,
+        /// The sender's address.
+        from: String = "causeway@localhost".to_owned(),
+        /// Most mails a minute of this node; further ones wait.
+        rate: u32 = 60,
+        /// Longest time that one mail may take.
+        timeout: Span = Span::secs(30),
+    }
+}
+
+settings! {
+    /// Short messages to subscribers of notification topics.
+    pub struct SmsSettings in "sms" {
+        /// Where they are posted to, as JSON: `{"to":"+8613…","text":"…","message_id":"…"}`; an answer of 200 means that
+        /// it is taken. Without it there are no subscriptions by short message. Follows `push.allow_private`.
+        gateway_url: Option<String> = None,
+    }
+}
+
+settings! {
     /// Batch tasks, their files and exports.
     pub struct BatchSettings in "batch" {
         /// Most targets of a task, listed, in groups, or rows of a file.
@@ -327,6 +406,12 @@ pub struct PlatformSettings {
     pub audit: AuditSettings,
     /// See [`AlarmSettings`].
     pub alarm: AlarmSettings,
+    /// See [`NotifySettings`].
+    pub notify: NotifySettings,
+    /// See [`MailSettings`].
+    pub mail: MailSettings,
+    /// See [`SmsSettings`].
+    pub sms: SmsSettings,
     /// See [`BatchSettings`].
     pub batch: BatchSettings,
     /// See [`ScriptSettings`].

@@ -74,6 +74,8 @@ const TABLES: &[&str] = &[
     "scan_result",
     "function",
     "alarm",
+    "notification_topic",
+    "subscription",
 ];
 
 /// A chunk is written when it has so many bytes; one row may make it longer.

@@ -43,6 +43,7 @@ mod iam;
 mod instance;
 mod log;
 mod message;
+mod notify;
 mod ota;
 mod outbox;
 mod policy;

@@ -90,7 +90,12 @@ fn flow(row: &Row) -> Result<FlowControlPolicy> {
     })
 }
 
-async fn one<T, C: GenericClient>(client: &C, select: &str, id: &str, read: fn(&Row) -> Result<T>) -> Result<Option<T>> {
+async fn one<T, C: GenericClient>(
+    client: &C,
+    select: &str,
+    id: &str,
+    read: fn(&Row) -> Result<T>,
+) -> Result<Option<T>> {
     let sql = format!("{select} WHERE c.instance = $1 AND c.id = $2");
     row(client, &sql, &[&INSTANCE, &id]).await.map_err(db)?.as_ref().map(read).transpose()
 }
@@ -184,16 +189,8 @@ impl RoutingStore for PostgresStore {
             AND ($7::text IS NULL OR c.app = (SELECT no FROM app WHERE instance = $1 AND id = $7))
             AND ($8::text[] IS NULL OR c.app IN (SELECT no FROM app WHERE instance = $1 AND id = ANY ($8)))";
         let (app, spaces) = (filter.app.as_ref().map(AppId::as_str), spaces.ids());
-        let params: Params<'_> = &[
-            &INSTANCE,
-            &filter.resource,
-            &filter.event,
-            &filter.name,
-            &filter.active,
-            &filter.of_app,
-            &app,
-            &spaces,
-        ];
+        let params: Params<'_> =
+            &[&INSTANCE, &filter.resource, &filter.event, &filter.name, &filter.active, &filter.of_app, &app, &spaces];
         page_of(&client, (RULE, "routing_rule"), condition, params, page, rule, |r| r.no).await
     }
 
@@ -201,8 +198,7 @@ impl RoutingStore for PostgresStore {
         let client = self.client().await?;
         let sql = "UPDATE routing_rule SET name = $2, description = $3, selection = $4, filter = $5, active = $6
             WHERE no = $1";
-        let params: Params<'_> =
-            &[&rule.no.0, &rule.name, &rule.description, &rule.select, &rule.filter, &rule.active];
+        let params: Params<'_> = &[&rule.no.0, &rule.name, &rule.description, &rule.select, &rule.filter, &rule.active];
         Ok(run(&client, sql, params).await.map_err(db)? > 0)
     }
 

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/routing.sql"),
     include_str!("migrations/function.sql"),
     include_str!("migrations/alarm.sql"),
+    include_str!("migrations/notify.sql"),
 ];
 
 /// The version that this program reads and writes.

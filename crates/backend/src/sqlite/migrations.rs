@@ -20,6 +20,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/routing.sql"),
     include_str!("migrations/function.sql"),
     include_str!("migrations/alarm.sql"),
+    include_str!("migrations/notify.sql"),
 ];
 
 /// The schema version of the file; 0 for an empty one.

@@ -60,6 +60,7 @@ mod log;
 mod memory;
 mod message;
 mod migrations;
+mod notify;
 mod ota;
 mod outbox;
 mod policy;

@@ -17,7 +17,7 @@ use super::error::Outcome;
 use super::outbox::{drop_target, make_target};
 use super::transaction::Tx;
 use super::{INSTANCE, SqliteStore};
-use crate::{rows, routing_words as words};
+use crate::{routing_words as words, rows};
 
 const RULE: &str = "SELECT c.no, c.id, (SELECT id FROM app WHERE no = c.app), c.name, c.description, c.resource, \
      c.event, c.selection, c.filter, c.active, c.created_at FROM routing_rule c WHERE ";

@@ -94,7 +94,8 @@ impl Platform {
             return Err(Error::new(Code::CaNotFound, format!("The certificate '{id}' does not exist.")));
         };
         let chain = x509::certificates_of_pem(&server.content).map_err(Error::internal)?;
-        let (own, above) = chain.split_first().ok_or_else(|| Error::internal("a server certificate without content"))?;
+        let (own, above) =
+            chain.split_first().ok_or_else(|| Error::internal("a server certificate without content"))?;
         Ok(HostTrust { authorities: Trust::of_chain(above), own: Some(own.clone()) })
     }
 }
