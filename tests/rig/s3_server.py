@@ -42,12 +42,14 @@ def presigned_signature(url: str, method: str, secret_key: str = SECRET_KEY) -> 
 class S3Server:
     def __init__(self, folder: Path, bucket="device-files"):
         self.folder, self.bucket = Path(folder), bucket
+        self.port = 0
         self._process: subprocess.Popen | None = None
 
     def start(self) -> "S3Server":
         assert SERVER.is_file(), f"{SERVER} is missing: run tests/setup.sh"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        # Started again, it is where it was.
+        self.port = self.port or free_port()
         with open(self.folder.parent / "s3.log", "ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "node", str(SERVER), "--directory", str(self.folder), "--address", "127.0.0.1",

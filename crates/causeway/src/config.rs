@@ -76,6 +76,7 @@ pub(crate) struct Config {
     pub(crate) mqtt: causeway_door_mqtt::MqttSettings,
     pub(crate) device_http: causeway_door_http::HttpDoorSettings,
     pub(crate) api: causeway_api::ApiSettings,
+    pub(crate) forwarding: causeway_delivery::ForwardingSettings,
 }
 
 /// Calls `$each!(part)` for every part of a configuration.
@@ -84,7 +85,7 @@ macro_rules! for_each_part {
         let config = $config;
         let outcome: Result<bool, String> = (|| {
             for_each_part!(@try config, $part, $body;
-                listen, tls, clock, log, store, objects, s3, mqtt, device_http, api,
+                listen, tls, clock, log, store, objects, s3, mqtt, device_http, api, forwarding,
                 platform.model, platform.registry, platform.search, platform.certificate, platform.device,
                 platform.command, platform.message, platform.history, platform.push, platform.files, platform.ota,
                 platform.iam, platform.audit, platform.batch, platform.script,

@@ -28,6 +28,8 @@ pub enum FieldKind {
     Integer,
     /// True or false.
     Bool,
+    /// Several texts.
+    Texts,
     /// A [`NetAddress`].
     Address,
     /// Several of them.
@@ -70,6 +72,7 @@ field_types! {
     u16 = Integer;
     u32 = Integer;
     u64 = Integer;
+    Vec<String> = Texts;
     NetAddress = Address;
     Vec<NetAddress> = Addresses;
     Vec<ColumnMapping> = Mappings;
@@ -85,6 +88,12 @@ impl Secret {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 

@@ -9,17 +9,27 @@ mod declare;
 mod field;
 
 mod amqp;
+mod dis;
 mod functiongraph;
 mod http;
+mod influxdb;
+mod log_file;
+mod lts;
 mod mysql;
+mod obs;
 mod postgresql;
 mod table;
 
 pub use amqp::AmqpForwarding;
+pub use dis::DisForwarding;
 pub use field::{ColumnMapping, Field, FieldKind, FieldType, NetAddress, Secret};
 pub use functiongraph::FunctiongraphForwarding;
 pub use http::HttpForwarding;
+pub use influxdb::InfluxdbForwarding;
+pub use log_file::LogFileForwarding;
+pub use lts::LtsForwarding;
 pub use mysql::MysqlForwarding;
+pub use obs::ObsForwarding;
 pub use postgresql::PostgresqlForwarding;
 
 use causeway_model::{Error, Result};
@@ -162,6 +172,16 @@ channels! {
     Mysql(MysqlForwarding),
     /// See [`PostgresqlForwarding`].
     Postgresql(PostgresqlForwarding),
+    /// See [`ObsForwarding`].
+    Obs(ObsForwarding),
+    /// See [`InfluxdbForwarding`].
+    Influxdb(InfluxdbForwarding),
+    /// See [`LtsForwarding`].
+    Lts(LtsForwarding),
+    /// See [`LogFileForwarding`].
+    LogFile(LogFileForwarding),
+    /// See [`DisForwarding`].
+    Dis(DisForwarding),
 }
 
 /// Lays a new configuration over the stored one: credentials that are not said again stay.

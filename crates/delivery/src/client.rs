@@ -57,8 +57,13 @@ impl Destination {
         Ok(())
     }
 
+    /// The whole address.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// The address, when the host is written as one: then no resolver is asked.
-    fn literal(&self) -> Option<IpAddr> {
+    pub(crate) fn literal(&self) -> Option<IpAddr> {
         let host = self.connect_to.as_deref().or_else(|| self.url.host_str())?;
         host.trim_start_matches('[').trim_end_matches(']').parse().ok()
     }
@@ -94,7 +99,7 @@ impl Outcome {
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the host has no public address")]
-struct NotPublic;
+pub(crate) struct NotPublic;
 
 /// Resolves names to public addresses only. The connection goes to what this returns, so a name that is resolved
 /// differently a second time gains nothing.
@@ -186,6 +191,16 @@ impl PushClient {
         if settings.allow_private { builder } else { builder.dns_resolver(Arc::new(PublicOnly)) }
     }
 
+    /// What connects; who uses it judges addresses that are written as such.
+    pub(crate) fn http(&self) -> &Client {
+        &self.http
+    }
+
+    /// Whether connections into private networks are allowed.
+    pub(crate) fn allows_private(&self) -> bool {
+        self.allow_private
+    }
+
     /// Pushes once.
     pub(crate) async fn push(&self, to: &Destination, headers: HeaderMap, body: Bytes) -> Outcome {
         if !self.allow_private && to.literal().is_some_and(|address| !is_public(address)) {
@@ -251,7 +266,8 @@ impl HttpCaller for PushClient {
     }
 }
 
-fn failure(error: &reqwest::Error) -> Outcome {
+/// How a call without an answer ended.
+pub(crate) fn failure(error: &reqwest::Error) -> Outcome {
     let mut cause = error.source();
     while let Some(found) = cause {
         if found.is::<NotPublic>() {

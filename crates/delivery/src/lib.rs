@@ -11,16 +11,19 @@ mod client;
 mod document;
 mod hosts;
 mod net;
+mod settings;
 mod stream;
 mod supervisor;
 mod target;
 mod targets;
 mod tls;
+mod web;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use causeway_platform::Platform;
@@ -28,18 +31,20 @@ use causeway_platform::function::HttpCaller;
 use causeway_platform::settings::PushSettings;
 use tokio_util::sync::CancellationToken;
 
+pub use settings::ForwardingSettings;
+
 /// The client that calls functions of type `http`. As [`run`], it needs a default TLS provider.
 #[must_use]
 pub fn http_caller(settings: &PushSettings) -> Arc<dyn HttpCaller> {
     Arc::new(client::PushClient::new(settings))
 }
 
-/// Pushes deliveries until `stop`, then lets pushes under way end; returns within ten seconds.
+/// Pushes deliveries until `stop`, then lets pushes under way end; returns within ten seconds. `data` is the data folder.
 ///
 /// The process must have a default TLS provider (`rustls::crypto::CryptoProvider::install_default`).
-pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
+pub async fn run(platform: Arc<Platform>, forwarding: ForwardingSettings, data: &Path, stop: CancellationToken) {
     let settings = platform.settings.push.clone();
-    let workshop = targets::Workshop::new(&settings, Some(platform.clone()));
+    let workshop = targets::Workshop::new(&settings, forwarding, data, Some(platform.clone()));
     let supervisor = supervisor::Supervisor::new(platform.store.clone(), platform.clock.clone(), settings, workshop);
     supervisor.run(platform.targets_signal(), stop).await;
 }

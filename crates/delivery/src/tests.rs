@@ -1,6 +1,7 @@
 //! Whole workers against a receiver on the wire and an outbox in memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::{Destination, Outcome, PushClient};
+use crate::settings::ForwardingSettings;
 use crate::supervisor::Supervisor;
 use crate::targets::Workshop;
 
@@ -245,7 +247,7 @@ fn start(outbox: &Arc<Outbox>, settings: PushSettings) -> Running {
     let clock = Arc::new(Clock::default());
     let stop = CancellationToken::new();
     let changed = watch::Sender::new(0);
-    let workshop = Workshop::new(&settings, None);
+    let workshop = Workshop::new(&settings, ForwardingSettings::default(), Path::new("/nowhere"), None);
     let supervisor = Supervisor::new(outbox.clone(), clock.clone(), settings, workshop);
     let task = AbortOnDropHandle::new(tokio::spawn(supervisor.run(changed.subscribe(), stop.clone())));
     Running { clock, stop, changed, task }

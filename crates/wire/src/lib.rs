@@ -10,6 +10,8 @@
 //!
 //! Start reading at [`mqtt`]: [`mqtt::split_frame`] cuts one packet off a buffer, [`mqtt::decode_connect`] opens the
 //! conversation and [`mqtt::decode_from`] reads what follows. [`report`] reads what most devices say most of the time.
+//! [`signature`] signs requests to services of the vendor's cloud.
 
 pub mod mqtt;
 pub mod report;
+pub mod signature;

@@ -3,8 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use causeway_model::Timestamp;
-
-use super::sign::hmac_sha256_hex;
+use causeway_wire::signature::hmac_sha256_hex;
 
 /// Platform time as this machine sees it.
 pub(crate) fn now() -> Timestamp {

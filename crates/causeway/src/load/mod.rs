@@ -15,6 +15,5 @@ pub(crate) mod provision;
 pub(crate) mod rest;
 #[cfg(test)]
 pub(crate) mod scripted_server;
-pub(crate) mod sign;
 pub(crate) mod stop;
 pub(crate) mod tls;

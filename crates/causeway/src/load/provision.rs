@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context as _, bail};
+use causeway_wire::signature::hmac_sha256_hex;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -13,7 +14,6 @@ use super::identity::{Device, Proof};
 use super::platform::REST_CONNECTIONS;
 use super::progress::Progress;
 use super::rest::{Api, RestError, encode};
-use super::sign::hmac_sha256_hex;
 
 /// Finds product `id`, or creates it from `model` (the body of create_product without the id). A product that exists
 /// is left as it is; `true` means it was created now.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
+use causeway_wire::signature::SignedRequest;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, StatusCode, header};
@@ -17,7 +18,6 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::identity;
-use super::sign::SignedRequest;
 use super::tls::{self, Tls};
 
 /// Longest wait for one answer. Synchronous commands wait 20 s for the device (`iotda-device-access.md` §5), so this
@@ -351,7 +351,7 @@ impl Api {
 /// Percent-encodes one path segment or query value.
 pub(crate) fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    super::sign::encode_component(text.as_bytes(), &mut out);
+    causeway_wire::signature::encode_component(text.as_bytes(), &mut out);
     out
 }
 

@@ -117,8 +117,9 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     );
     parts.spawn({
         let (platform, stop) = (platform.clone(), stop_rest.clone());
+        let (forwarding, data) = (config.forwarding.clone(), args.data.clone());
         async move {
-            causeway_delivery::run(platform, stop).await;
+            causeway_delivery::run(platform, forwarding, &data, stop).await;
             "deliveries"
         }
     });

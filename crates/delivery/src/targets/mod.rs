@@ -1,11 +1,18 @@
 //! The channels: one file each, of the name that its configuration has in the channels crate.
 
+mod dis;
 mod functiongraph;
 mod http;
+mod influxdb;
+mod log_file;
+mod lts;
 mod mysql;
+mod obs;
+mod parquet_file;
 mod postgresql;
 mod table;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use causeway_channels::Channel;
@@ -14,6 +21,7 @@ use causeway_platform::settings::PushSettings;
 
 use crate::client::PushClient;
 use crate::net::Net;
+use crate::settings::ForwardingSettings;
 use crate::target::Target;
 use functiongraph::FunctionTarget;
 
@@ -27,13 +35,33 @@ pub(crate) struct Workshop {
     pub(crate) concurrency: u32,
     /// Calls functions; none where workers are tested without a platform.
     pub(crate) platform: Option<Arc<Platform>>,
+    /// The same for hosts that the operator names, wherever they are.
+    pub(crate) trusted: PushClient,
+    /// Keys of targets.
+    pub(crate) forwarding: ForwardingSettings,
+    /// Folder for files of forwarded events.
+    pub(crate) log_folder: PathBuf,
     /// Connects to everything else.
     pub(crate) net: Net,
 }
 
 impl Workshop {
-    pub(crate) fn new(settings: &PushSettings, platform: Option<Arc<Platform>>) -> Self {
-        Self { client: PushClient::new(settings), concurrency: settings.concurrency, net: Net::new(settings), platform }
+    /// `data` is the data folder.
+    pub(crate) fn new(
+        settings: &PushSettings,
+        forwarding: ForwardingSettings,
+        data: &Path,
+        platform: Option<Arc<Platform>>,
+    ) -> Self {
+        Self {
+            client: PushClient::new(settings),
+            trusted: PushClient::new(&PushSettings { allow_private: true, ..settings.clone() }),
+            concurrency: settings.concurrency,
+            net: Net::new(settings),
+            log_folder: forwarding.log_folder.as_ref().map_or_else(|| data.join("forwarded"), PathBuf::from),
+            forwarding,
+            platform,
+        }
     }
 
     /// The target of a space's push address.
@@ -48,6 +76,11 @@ impl Workshop {
             Channel::Functiongraph(function) => Ok(Arc::new(FunctionTarget::new(self, function)?)),
             Channel::Mysql(mysql) => Ok(Arc::new(mysql::MysqlTarget::new(&self.net, mysql)?)),
             Channel::Postgresql(postgresql) => Ok(Arc::new(postgresql::PostgresqlTarget::new(&self.net, postgresql)?)),
+            Channel::Obs(obs) => Ok(Arc::new(obs::ObsTarget::new(self, obs)?)),
+            Channel::Influxdb(influxdb) => Ok(Arc::new(influxdb::InfluxdbTarget::new(self, influxdb)?)),
+            Channel::Lts(lts) => Ok(Arc::new(lts::LtsTarget::new(self, lts)?)),
+            Channel::LogFile(file) => Ok(Arc::new(log_file::LogFileTarget::new(self, file))),
+            Channel::Dis(dis) => Ok(Arc::new(dis::DisTarget::new(self, dis)?)),
             Channel::Amqp(_) => Err("an AMQP queue is not sent to".to_owned()),
         }
     }

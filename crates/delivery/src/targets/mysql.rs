@@ -11,7 +11,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Error, Opts, OptsBuilder, Params, SslOpts, Value};
 use parking_lot::Mutex;
 
-use super::table::{BYTES, Inserter, Refusal, Row, insert_all, rows_at_once};
+use super::table::{BYTES, Inserter, Refusal, Row, insert_all, rows, rows_at_once};
 use crate::document::Found;
 use crate::net::{self, Net};
 use crate::target::{Failure, Feeding, Item, Sent, Target};
@@ -171,7 +171,7 @@ impl Target for MysqlTarget {
             },
         };
         let mut insertion = Insertion { target: self, link };
-        let sent = insert_all(&mut insertion, items, &self.to.column_mappings).await;
+        let sent = insert_all(&mut insertion, &rows(items, &self.to.column_mappings)).await;
         if sent.failure.is_none() {
             *self.link.lock() = Some(insertion.link);
         }
@@ -185,8 +185,8 @@ struct Insertion<'t> {
 }
 
 #[async_trait]
-impl Inserter for Insertion<'_> {
-    async fn insert(&mut self, rows: &[Row<'_>]) -> Result<(), Refusal> {
+impl<'a> Inserter<Row<'a>> for Insertion<'_> {
+    async fn insert(&mut self, rows: &[Row<'a>]) -> Result<(), Refusal> {
         let target = self.target;
         let columns = &self.link.columns;
         let values =

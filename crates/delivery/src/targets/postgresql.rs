@@ -20,7 +20,7 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::table::{BYTES, Inserter, Refusal, Row, insert_all, rows_at_once};
+use super::table::{BYTES, Inserter, Refusal, Row, insert_all, rows, rows_at_once};
 use crate::document::Found;
 use crate::net::{self, Net};
 use crate::target::{Failure, Feeding, Item, Sent, Target};
@@ -145,7 +145,7 @@ impl Target for PostgresqlTarget {
             },
         };
         let mut insertion = Insertion { target: self, link };
-        let sent = insert_all(&mut insertion, items, &self.to.column_mappings).await;
+        let sent = insert_all(&mut insertion, &rows(items, &self.to.column_mappings)).await;
         if sent.failure.is_none() {
             *self.link.lock() = Some(insertion.link);
         }
@@ -159,8 +159,8 @@ struct Insertion<'t> {
 }
 
 #[async_trait]
-impl Inserter for Insertion<'_> {
-    async fn insert(&mut self, rows: &[Row<'_>]) -> Result<(), Refusal> {
+impl<'a> Inserter<Row<'a>> for Insertion<'_> {
+    async fn insert(&mut self, rows: &[Row<'a>]) -> Result<(), Refusal> {
         let target = self.target;
         let cells: Vec<Cell<'_>> = rows.iter().flatten().map(|value| Cell(value.as_ref())).collect();
         let values: Vec<&(dyn ToSql + Sync)> = cells.iter().map(|cell| cell as _).collect();

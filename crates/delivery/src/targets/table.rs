@@ -23,10 +23,10 @@ pub(super) enum Refusal {
     Trouble(Failure),
 }
 
-/// A connection that inserts all rows or none.
+/// A connection that inserts all rows or none; or may be given rows again that it has.
 #[async_trait::async_trait]
-pub(super) trait Inserter: Send {
-    async fn insert(&mut self, rows: &[Row<'_>]) -> Result<(), Refusal>;
+pub(super) trait Inserter<R>: Send {
+    async fn insert(&mut self, rows: &[R]) -> Result<(), Refusal>;
 }
 
 /// Rows of one statement for so many columns.
@@ -34,10 +34,14 @@ pub(super) fn rows_at_once(columns: usize) -> usize {
     (VALUES / columns.max(1)).clamp(1, ROWS)
 }
 
-/// Inserts the items, in order. Where the database refuses data, the statement is halved until the row is found.
-pub(super) async fn insert_all(to: &mut dyn Inserter, items: &[Item], mappings: &[ColumnMapping]) -> Sent {
+/// Rows of items.
+pub(super) fn rows<'a>(items: &'a [Item], mappings: &[ColumnMapping]) -> Vec<Row<'a>> {
+    items.iter().map(|item| row(&item.body, mappings)).collect()
+}
+
+/// Inserts rows in order. Where the database refuses data, the statement is halved until the row is found.
+pub(super) async fn insert_all<R: Sync>(to: &mut dyn Inserter<R>, rows: &[R]) -> Sent {
     let mut sent = Sent::default();
-    let rows: Vec<Row<'_>> = items.iter().map(|item| row(&item.body, mappings)).collect();
     // Ranges that are still to be inserted, the first on top.
     let mut left = vec![(0, rows.len())];
     while let Some((from, to_place)) = left.pop() {
@@ -81,8 +85,8 @@ mod tests {
     }
 
     #[async_trait::async_trait]
-    impl Inserter for Picky {
-        async fn insert(&mut self, rows: &[Row<'_>]) -> Result<(), Refusal> {
+    impl<'a> Inserter<Row<'a>> for Picky {
+        async fn insert(&mut self, rows: &[Row<'a>]) -> Result<(), Refusal> {
             self.statements += 1;
             let texts: Vec<String> = rows
                 .iter()
@@ -108,7 +112,7 @@ mod tests {
         let items: Vec<Item> = values.iter().map(item).collect();
         let mappings = [ColumnMapping { column_name: "c".to_owned(), json_key: "v".to_owned() }];
         let mut picky = Picky::default();
-        let sent = insert_all(&mut picky, &items, &mappings).await;
+        let sent = insert_all(&mut picky, &rows(&items, &mappings)).await;
         let found: Vec<usize> = sent.rejected.iter().map(|(at, _)| *at).collect();
         assert_eq!(
             (sent.done, found.as_slice(), picky.taken.as_slice()),

@@ -1,33 +1,39 @@
-//! AK/SK request signature `SDK-HMAC-SHA256` (fact sheet `iotda-v5-api.md` §1.3), client side.
+//! AK/SK request signature `SDK-HMAC-SHA256` (fact sheet `iotda-v5-api.md` §1.3), the side of the caller.
 
 use hmac::{Hmac, Mac};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
 /// Hex of HMAC-SHA256.
-pub(crate) fn hmac_sha256_hex(key: &[u8], message: &[u8]) -> String {
+///
+/// # Panics
+/// Never.
+#[must_use]
+pub fn hmac_sha256_hex(key: &[u8], message: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(message);
     hex::encode(mac.finalize().into_bytes())
 }
 
 /// The parts of a request that the signature covers.
-pub(crate) struct SignedRequest<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct SignedRequest<'a> {
     /// Upper-case method.
-    pub(crate) method: &'a str,
+    pub method: &'a str,
     /// Raw path, without the query.
-    pub(crate) path: &'a str,
+    pub path: &'a str,
     /// Raw query without `?`; empty when there is none.
-    pub(crate) query: &'a str,
+    pub query: &'a str,
     /// Headers to sign: lower-case names in ascending order, `x-sdk-date` among them.
-    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub headers: &'a [(&'a str, &'a str)],
     /// Whole body; empty when there is none.
-    pub(crate) body: &'a [u8],
+    pub body: &'a [u8],
 }
 
 impl SignedRequest<'_> {
     /// The value of the `Authorization` header. `date` is the value of `x-sdk-date` (`yyyyMMdd'T'HHmmss'Z'`).
-    pub(crate) fn authorization(&self, ak: &str, sk: &str, date: &str) -> String {
+    #[must_use]
+    pub fn authorization(&self, ak: &str, sk: &str, date: &str) -> String {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| *name).collect();
         let signed_headers = names.join(";");
         let header_lines: String =
@@ -46,7 +52,7 @@ impl SignedRequest<'_> {
 }
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986 §2.3.
-pub(crate) fn encode_component(text: &[u8], out: &mut String) {
+pub fn encode_component(text: &[u8], out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in text {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
