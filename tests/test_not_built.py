@@ -34,6 +34,7 @@ BUILT = {
     "bind_device_policy", "create_device_policy", "delete_device_policy", "list_device_policies", "show_device_policy",
     "show_targets_in_device_policy", "unbind_device_policy", "update_device_policy",
     "add_queue", "batch_show_queue", "create_access_code", "delete_queue", "show_queue",
+    "change_rule_status", "create_rule", "delete_rule", "list_rules", "show_rule", "update_rule",
     "create_ota_module", "create_ota_package", "delete_ota_module", "delete_ota_package", "list_ota_modules",
     "list_ota_package_info", "show_ota_module", "show_ota_package", "update_ota_module",
 }

@@ -158,6 +158,18 @@ class Things:
                 "source": f"function handler(event) {{ return '{self.mark}' }}"}
 
     @cached_property
+    def linkage_rule(self) -> str:
+        return self.make("/rules", self.new_linkage_rule())["rule_id"]
+
+    def new_linkage_rule(self) -> dict:
+        """A rule that never acts: it is not active."""
+        condition = {"device_id": self.device, "filters": [{"path": "Temperature/value", "operator": ">", "value": "8"}]}
+        command = {"service_id": "Temperature", "command_name": "ON_OFF", "command_body": {"value": "ON"}}
+        return {"app_id": self.app_id, "name": self.name("rule"), "rule_type": "DEVICE_LINKAGE", "status": "inactive",
+                "condition_group": {"conditions": [{"type": "DEVICE_DATA", "device_property_condition": condition}]},
+                "actions": [{"type": "DEVICE_CMD", "device_command": {"device_id": self.device, "cmd": command}}]}
+
+    @cached_property
     def ota_module(self) -> str:
         return self.make("/ota-upgrades/modules", {"app_id": self.app_id, "product_id": self.product,
                                                    "module_name": self.name("m")})["module_id"]
@@ -193,7 +205,7 @@ class Things:
     def shown(self) -> dict:
         """Everything of this space as the administrator sees it, by path."""
         # All of them first: what is made while looking would look like a change.
-        for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "function", "ota_module",
+        for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "function", "linkage_rule", "ota_module",
                       "ota_package", "role", "access_key", "task", "export", "batch_file"):
             getattr(self, thing)
         app = {"app_id": self.app_id}
@@ -206,6 +218,7 @@ class Things:
             ("/export-tasks", {"resource_type": "BatchTask"}),
             ("/device-policies", app), (f"/device-policies/{self.device_policy}", {}), ("/certificates", app),
             (f"/certificates/{self.certificate}", {}), ("/provisioning-templates", {}), ("/amqp-queues", {}),
+            ("/rules", app), (f"/rules/{self.linkage_rule}", {}),
             ("/functions", app), (f"/functions/{self.function}", {}), ("/files", app), (f"/files/{self.file['file_id']}", {}), ("/ota-upgrades/modules", app),
             ("/ota-upgrades/packages", {**app, "package_type": "firmwarePackage"}),
             (f"/ota-upgrades/modules/{self.ota_module}", {}), (f"/ota-upgrades/packages/{self.ota_package}", {}),
@@ -427,6 +440,13 @@ RECIPES = {
     "delete_queue": lambda t: Request({"queue_id": t.queue}),
     "show_queue": lambda t: Request({"queue_id": t.queue}),
     "create_access_code": lambda t: Request(json={}),
+    # Device linkage rules
+    "create_rule": lambda t: Request(json=t.new_linkage_rule()),
+    "list_rules": lambda t: Request(),
+    "show_rule": lambda t: Request({"rule_id": t.linkage_rule}),
+    "update_rule": lambda t: Request({"rule_id": t.linkage_rule}, json=t.new_linkage_rule()),
+    "change_rule_status": lambda t: Request({"rule_id": t.linkage_rule}, json={"status": "active"}),
+    "delete_rule": lambda t: Request({"rule_id": t.linkage_rule}),
     # Alarms
     "list_alarms": lambda t: Request(),
     "show_alarm": lambda t: Request({"alarm_id": NOWHERE}),

@@ -234,6 +234,9 @@ impl Draft {
                 "function_id" if self.operation.path.starts_with("/functions") => {
                     self.app = platform.store.function(value).await?.and_then(|f| f.app_id);
                 }
+                "rule_id" if self.operation.path.starts_with("/rules/") => {
+                    self.app = platform.store.linkage_rule(value).await?.map(|r| r.app_id);
+                }
                 "policy_id" if self.operation.path.starts_with("/device-policies") => {
                     self.app = platform.store.policy(value).await?.map(|p| p.app_id);
                 }

@@ -7,6 +7,7 @@ use causeway_model::alarm::{AlarmStatus, Dimension, Severity};
 use causeway_model::audit::AuditLevel;
 use causeway_model::batch::{ExportStatus, TargetStatus, TaskStatus, TaskType};
 use causeway_model::file::{FileSource, FileState, ObjectKey, TransferResult};
+use causeway_model::linkage::Definition;
 use causeway_model::message::{Encoding, MessageStatus, MessageTopic, PayloadFormat};
 use causeway_model::ota::PackageType;
 use causeway_model::policy::{Statement, TargetKind};
@@ -382,4 +383,21 @@ pub(crate) fn function_body(
         ("http", None, Some(url)) => Ok(FunctionBody::Http { url, token: token.map(|t| Sealed(t.into())) }),
         _ => Err(unreadable("a function", kind)),
     }
+}
+
+pub(crate) fn too_many_linkage_rules(limit: u32) -> Error {
+    Error::new(
+        Code::TooManyRoutingRules,
+        format!("The number of rules has reached the upper limit, {limit}. Delete one first."),
+    )
+}
+
+/// What a linkage rule says as JSON text.
+pub(crate) fn definition_text(definition: &Definition) -> Result<String> {
+    serde_json::to_string(definition).map_err(|e| Error::internal(format_args!("cannot write a linkage rule: {e}")))
+}
+
+/// Reads what [`definition_text`] wrote.
+pub(crate) fn definition(text: &str) -> Result<Definition> {
+    serde_json::from_str(text).map_err(|e| Error::internal(format_args!("cannot read a stored linkage rule: {e}")))
 }

@@ -10,7 +10,6 @@ mod batch_worker;
 mod client;
 mod document;
 mod hosts;
-mod names;
 mod net;
 mod settings;
 mod stream;

@@ -35,6 +35,8 @@ pub(crate) enum Recipe {
     Push(String),
     /// An action of a rule.
     Channel(Box<Channel>),
+    /// What linkage rules have to do.
+    Linkage,
 }
 
 struct Running {
@@ -91,7 +93,8 @@ impl Supervisor {
     /// Every target that this crate sends to, by number.
     async fn recipes(&self) -> causeway_model::Result<HashMap<i64, Recipe>> {
         let push = self.shared.store.push_targets().await?;
-        Ok(push.into_iter().map(|target| (target.no, Recipe::Push(target.url))).collect())
+        let linkage = self.workshop.linkage_target().map(|no| (no, Recipe::Linkage));
+        Ok(push.into_iter().map(|target| (target.no, Recipe::Push(target.url))).chain(linkage).collect())
     }
 
     fn follow(&mut self, wanted: HashMap<i64, Recipe>, stop: &CancellationToken) {
@@ -115,6 +118,7 @@ impl Supervisor {
         let made = match &recipe {
             Recipe::Push(url) => self.workshop.push(url),
             Recipe::Channel(channel) => self.workshop.channel(channel),
+            Recipe::Linkage => self.workshop.linkage(),
         };
         match made {
             Ok(target) => {

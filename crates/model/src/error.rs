@@ -343,12 +343,28 @@ codes! {
     TooManyQueues = "IOTDA.023002", Forbidden;
     /// Forwarding rules put events into the queue.
     QueueInUse = "IOTDA.023003", Forbidden;
-    /// No such forwarding rule (`iotda-v5-api.md` §4).
+    /// No such rule of forwarding or linkage (`iotda-v5-api.md` §4).
     RoutingRuleNotFound = "IOTDA.010002", NotFound;
-    /// The number of forwarding rules has reached its limit (`iotda-v5-api.md` §4).
+    /// The number of rules of forwarding, or of linkage, has reached its limit (`iotda-v5-api.md` §4).
     TooManyRoutingRules = "IOTDA.010003", Forbidden;
-    /// A forwarding rule, an action or a policy of them says something that cannot be (`iotda-v5-api.md` §4).
+    /// A rule, an action of forwarding or a policy of it says something that cannot be (`iotda-v5-api.md` §4).
     InvalidRule = "IOTDA.010000", Invalid;
+    /// A condition of a linkage rule breaks a rule.
+    InvalidRuleCondition = "IOTDA.010004", Invalid;
+    /// An action of a linkage rule breaks a rule.
+    InvalidRuleAction = "IOTDA.010005", Invalid;
+    /// A linkage rule has the same condition twice.
+    RepeatedRuleCondition = "IOTDA.010006", Invalid;
+    /// A linkage rule has the same action twice.
+    RepeatedRuleAction = "IOTDA.010007", Invalid;
+    /// A condition of a linkage rule names a device that does not exist.
+    RuleConditionDevice = "IOTDA.010008", Invalid;
+    /// An action of a linkage rule names a device that does not exist.
+    RuleActionDevice = "IOTDA.010009", Invalid;
+    /// A condition of a linkage rule names a property that the product model does not have.
+    RuleConditionData = "IOTDA.010010", Invalid;
+    /// An action of a linkage rule names a command that the product model does not have.
+    RuleActionData = "IOTDA.010011", Invalid;
     /// No such action of a forwarding rule.
     RoutingActionNotFound = "IOTDA.010020", NotFound;
     /// The number of actions of the rule has reached its limit.

@@ -18,6 +18,7 @@ pub mod forwarding;
 pub mod group;
 pub mod history;
 pub mod ids;
+pub mod linkage;
 pub mod message;
 pub mod ota;
 pub mod permission;

@@ -30,6 +30,8 @@ pub enum Changed {
     Broadcast(Arc<Broadcast>),
     /// Who takes which events changed: push addresses, forwarding rules, their actions and policies.
     Routes,
+    /// Linkage rules changed.
+    Linkage,
     /// Device policies changed, or what products and spaces they are bound to.
     Policies,
     /// Policies were bound to this one device, or unbound from it.

@@ -22,6 +22,7 @@ pub mod group;
 pub mod history;
 pub mod iam;
 pub mod instance;
+pub mod linkage;
 pub mod log;
 pub mod message;
 pub mod notify;
@@ -59,6 +60,7 @@ pub trait Store:
     + history::HistoryStore
     + iam::IamStore
     + instance::InstanceStore
+    + linkage::LinkageStore
     + log::LogStore
     + message::MessageStore
     + notify::NotifyStore
@@ -92,6 +94,7 @@ impl<T> Store for T where
         + history::HistoryStore
         + iam::IamStore
         + instance::InstanceStore
+        + linkage::LinkageStore
         + log::LogStore
         + message::MessageStore
         + notify::NotifyStore

@@ -25,6 +25,7 @@ use crate::function::Functions;
 use crate::group::GroupRules;
 use crate::iam::{Standings, Throttle};
 use crate::instance::{Instance, bootstrap};
+use crate::linkage::Linkage;
 use crate::message::MessageWaits;
 use crate::policy::PolicyTable;
 use crate::product::ProductCache;
@@ -87,6 +88,7 @@ pub struct Platform {
     /// Routes are read one time after another, so that an older reading never replaces a newer one.
     pub(crate) routes_reloading: tokio::sync::Mutex<()>,
     pub(crate) targets_changed: watch::Sender<u64>,
+    pub(crate) linkage: Linkage,
     pub(crate) policies: ArcSwap<PolicyTable>,
     /// Policies are read one time after another, so that an older reading never replaces a newer one.
     pub(crate) policies_reloading: tokio::sync::Mutex<()>,
@@ -145,6 +147,7 @@ impl Platform {
             routes: ArcSwap::default(),
             routes_reloading: tokio::sync::Mutex::default(),
             targets_changed: watch::Sender::new(0),
+            linkage: Linkage::default(),
             policies: ArcSwap::default(),
             policies_reloading: tokio::sync::Mutex::default(),
             message_waits: MessageWaits::default(),
@@ -161,6 +164,7 @@ impl Platform {
         });
         bus.join(platform.clone());
         platform.reload_routes().await?;
+        platform.reload_linkage().await?;
         platform.reload_policies().await?;
         platform.ensure_admin_group().await?;
         platform.reload_trust().await?;
@@ -185,10 +189,12 @@ impl Platform {
             }
             outcome = outcome.and(self.mark_offline().await);
             outcome = outcome.and(self.expire_messages().await);
+            outcome = outcome.and(self.fire_linkage_timers().await);
             outcome = outcome.and(self.remove_overdue_devices().await);
             if self.clock.now().0 - trimmed.0 > TRIM_EVERY_MS {
                 trimmed = self.clock.now();
                 outcome = outcome.and(self.trim_history().await).and(self.trim_audit().await);
+                outcome = outcome.and(self.store.drop_old_linkage_commands(trimmed).await.map(drop));
                 outcome = outcome.and(self.trim_logs().await).and(self.trim_alarms().await);
             }
             if let Err(error) = outcome {
@@ -268,8 +274,9 @@ impl BusEar for Platform {
                 // A space that is deleted takes its devices and its rules with it, and is announced as this change.
                 self.device_tokens.forget_all();
                 let authorities = self.reconsider_authorities().await;
-                self.reload_routes().await.and(authorities)
+                self.reload_routes().await.and(self.reload_linkage().await).and(authorities)
             }
+            Changed::Linkage => self.reload_linkage().await,
             Changed::Authorities => self.reconsider_authorities().await,
             Changed::CertificateRevoked { app, sha256 } => {
                 self.directory.close_where(

@@ -1,5 +1,6 @@
 //! Configuration keys of the platform's use cases.
 
+use causeway_model::linkage::UtcOffset;
 use causeway_model::product::Strictness;
 use causeway_model::settings;
 use causeway_model::settings::{ByteSize, SettingValue, Span};
@@ -371,6 +372,28 @@ settings! {
     }
 }
 
+settings! {
+    /// Device linkage rules (002 §5.3).
+    pub struct LinkageSettings in "linkage" {
+        /// Most linkage rules of an instance.
+        max_rules: u32 = 1000,
+        /// Most conditions of a rule.
+        max_conditions: u32 = 10,
+        /// Most actions of a rule.
+        max_actions: u32 = 10,
+        /// Most values that the operator `in` compares with.
+        max_in_values: u32 = 20,
+        /// How far the times of day in rules are ahead of UTC, like `+08:00` or `Z`. The vendor's cloud is in China.
+        time_zone: UtcOffset = UtcOffset { minutes: 480 },
+        /// A timer that is later than this, because the platform was down, is skipped.
+        timer_grace: Span = Span::secs(300),
+        /// Commands of rules that wait for one device to come online at most; the oldest go first.
+        kept_commands: u32 = 20,
+        /// Rules that act at the same time.
+        concurrency: u32 = 64,
+    }
+}
+
 /// The platform's settings, part by part.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformSettings {
@@ -390,6 +413,8 @@ pub struct PlatformSettings {
     pub device_log: DeviceLogSettings,
     /// See [`CommandSettings`].
     pub command: CommandSettings,
+    /// See [`LinkageSettings`].
+    pub linkage: LinkageSettings,
     /// See [`MessageSettings`].
     pub message: MessageSettings,
     /// See [`HistorySettings`].

@@ -9,6 +9,7 @@
 
 pub mod event;
 pub mod forward;
+pub mod linkage;
 mod refusal;
 pub mod search;
 mod tokens;

@@ -17,6 +17,7 @@ mod functions;
 mod gateways;
 mod groups;
 mod history;
+mod linkage;
 mod logs;
 mod messages;
 mod model_files;

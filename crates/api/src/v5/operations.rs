@@ -3,7 +3,7 @@
 
 use super::{
     alarms, apps, audit, batch, broadcasts, certificates, commands, device_certificates, devices, files, functions,
-    gateways, groups, history, logs, messages, model_files, ota, policies, products, properties,
+    gateways, groups, history, linkage, logs, messages, model_files, ota, policies, products, properties,
     provisioning_templates, push, queues, search, server_certificates, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
@@ -211,12 +211,12 @@ pub(crate) static VENDOR: &[Operation] = &[
     later("show_routing_flow_control_policy", Get, "/routing-rule/flowcontrol-policy/{policy_id}", "iotda:flowControlPolicies:query", "Forwarding flow control"),
     later("update_routing_flow_control_policy", Put, "/routing-rule/flowcontrol-policy/{policy_id}", "iotda:flowControlPolicies:modify", "Forwarding flow control"),
     // Device linkage rules
-    later("create_rule", Post, "/rules", "iotda:rules:create", "Device linkage rules"),
-    later("list_rules", Get, "/rules", "iotda:rules:queryList", "Device linkage rules"),
-    later("delete_rule", Delete, "/rules/{rule_id}", "iotda:rules:delete", "Device linkage rules"),
-    later("show_rule", Get, "/rules/{rule_id}", "iotda:rules:query", "Device linkage rules"),
-    later("update_rule", Put, "/rules/{rule_id}", "iotda:rules:modify", "Device linkage rules"),
-    later("change_rule_status", Put, "/rules/{rule_id}/status", "iotda:rules:modify", "Device linkage rules"),
+    built("create_rule", Post, "/rules", "iotda:rules:create", "Device linkage rules", &linkage::CREATE),
+    built("list_rules", Get, "/rules", "iotda:rules:queryList", "Device linkage rules", &linkage::LIST),
+    built("delete_rule", Delete, "/rules/{rule_id}", "iotda:rules:delete", "Device linkage rules", &linkage::DELETE),
+    built("show_rule", Get, "/rules/{rule_id}", "iotda:rules:query", "Device linkage rules", &linkage::SHOW),
+    built("update_rule", Put, "/rules/{rule_id}", "iotda:rules:modify", "Device linkage rules", &linkage::UPDATE),
+    built("change_rule_status", Put, "/rules/{rule_id}/status", "iotda:rules:modify", "Device linkage rules", &linkage::CHANGE_STATUS),
     // AMQP queues, access code
     built("add_queue", Post, "/amqp-queues", "iotda:amqpqueue:create", "AMQP queues, access code", &queues::ADD),
     built("batch_show_queue", Get, "/amqp-queues", "iotda:amqpqueue:queryList", "AMQP queues, access code", &queues::LIST),

@@ -198,12 +198,13 @@ impl GatewayStore for PostgresStore {
     async fn waiting(&self, device: DeviceNo) -> Result<Waiting> {
         let client = self.client().await?;
         let sql = "SELECT EXISTS (SELECT 1 FROM device WHERE gateway = $1),
-            EXISTS (SELECT 1 FROM log_config WHERE device = $1 AND NOT is_sent)";
+            EXISTS (SELECT 1 FROM log_config WHERE device = $1 AND NOT is_sent),
+            EXISTS (SELECT 1 FROM linkage_command WHERE device = $1)";
         let Some(row) = row(&client, sql, &[&device.0]).await.map_err(db)? else {
             return Err(Error::internal("a query without a table returned nothing"));
         };
         let mut c = Columns::of(&row);
-        Ok(Waiting { has_children: c.take()?, has_log_config: c.take()? })
+        Ok(Waiting { has_children: c.take()?, has_log_config: c.take()?, has_commands: c.take()? })
     }
 
     async fn children_awaiting(&self, gateway: DeviceNo, after: DeviceNo, limit: u32) -> Result<Vec<Device>> {
@@ -213,6 +214,7 @@ impl GatewayStore for PostgresStore {
             SELECT no FROM below WHERE no > $2 AND (
                 EXISTS (SELECT 1 FROM message m WHERE m.device = below.no AND m.status = 'PENDING')
                 OR EXISTS (SELECT 1 FROM shadow s WHERE s.device = below.no AND s.desired IS NOT NULL)
+                OR EXISTS (SELECT 1 FROM linkage_command c WHERE c.device = below.no)
                 OR EXISTS (SELECT 1 FROM log_config l WHERE l.device = below.no AND NOT l.is_sent))
             ORDER BY no LIMIT $3";
         let found = rows(&client, sql, &[&gateway.0, &after.0, &i64::from(limit)]).await.map_err(db)?;

@@ -41,6 +41,7 @@ mod group;
 mod history;
 mod iam;
 mod instance;
+mod linkage;
 mod log;
 mod message;
 mod notify;

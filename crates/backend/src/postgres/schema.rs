@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/function.sql"),
     include_str!("migrations/alarm.sql"),
     include_str!("migrations/notify.sql"),
+    include_str!("migrations/linkage.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -128,6 +128,7 @@ const BEHIND: &str = "WITH RECURSIVE below (no) AS (SELECT no FROM device WHERE 
      SELECT no FROM below WHERE no > ?2 AND (\
      EXISTS (SELECT 1 FROM message m WHERE m.device = below.no AND m.status = 'PENDING') \
      OR EXISTS (SELECT 1 FROM shadow s WHERE s.device = below.no AND s.desired IS NOT NULL) \
+     OR EXISTS (SELECT 1 FROM linkage_command c WHERE c.device = below.no) \
      OR EXISTS (SELECT 1 FROM log_config l WHERE l.device = below.no AND NOT l.is_sent)) ORDER BY no LIMIT ?3";
 
 #[async_trait]
@@ -260,9 +261,12 @@ impl GatewayStore for SqliteStore {
             let waiting = conn
                 .prepare_cached(
                     "SELECT EXISTS (SELECT 1 FROM device WHERE gateway = ?1), \
-                     EXISTS (SELECT 1 FROM log_config WHERE device = ?1 AND NOT is_sent)",
+                     EXISTS (SELECT 1 FROM log_config WHERE device = ?1 AND NOT is_sent), \
+                     EXISTS (SELECT 1 FROM linkage_command WHERE device = ?1)",
                 )?
-                .query_row([device.0], |row| Ok(Waiting { has_children: row.get(0)?, has_log_config: row.get(1)? }))?;
+                .query_row([device.0], |row| {
+                    Ok(Waiting { has_children: row.get(0)?, has_log_config: row.get(1)?, has_commands: row.get(2)? })
+                })?;
             Ok(waiting)
         })
         .await

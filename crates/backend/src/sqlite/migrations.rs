@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/function.sql"),
     include_str!("migrations/alarm.sql"),
     include_str!("migrations/notify.sql"),
+    include_str!("migrations/linkage.sql"),
 ];
 
 /// The schema version of the file; 0 for an empty one.

@@ -56,6 +56,7 @@ mod group;
 mod history;
 mod iam;
 mod instance;
+mod linkage;
 mod log;
 mod memory;
 mod message;

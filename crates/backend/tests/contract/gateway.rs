@@ -121,7 +121,7 @@ pub(crate) async fn what_waits_is_found(place: Arc<Place>) {
     store.put_log_config(children[3].no, config, T0).await.expect("an answer");
     store.put_log_config(gateway.no, config, T0).await.expect("an answer");
     let waiting = store.waiting(gateway.no).await.expect("an answer");
-    assert_eq!(waiting, Waiting { has_children: true, has_log_config: true });
+    assert_eq!(waiting, Waiting { has_children: true, has_log_config: true, has_commands: false });
     let found = async |after, limit| {
         let page = store.children_awaiting(gateway.no, after, limit).await.expect("a page");
         page.iter().map(|d| d.id.to_string()).collect::<Vec<_>>()

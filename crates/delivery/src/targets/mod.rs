@@ -4,13 +4,10 @@ mod dis;
 mod functiongraph;
 mod http;
 mod influxdb;
-mod kafka;
+mod linkage;
 mod log_file;
 mod lts;
-mod mqtt;
-mod mqtt_device;
 mod mysql;
-mod nats;
 mod obs;
 mod parquet_file;
 mod postgresql;
@@ -73,6 +70,17 @@ impl Workshop {
         Ok(Arc::new(HttpTarget::new(self, url)?))
     }
 
+    /// The target whose deliveries are for the platform itself; none as long as there was never a linkage rule.
+    pub(crate) fn linkage_target(&self) -> Option<i64> {
+        self.platform.as_ref()?.linkage_target()
+    }
+
+    /// The platform as a target.
+    pub(crate) fn linkage(&self) -> Result<Arc<dyn Target>, String> {
+        let platform = self.platform.clone().ok_or_else(|| "there is no platform".to_owned())?;
+        Ok(Arc::new(linkage::LinkageTarget::new(platform)))
+    }
+
     /// The target of an action. An AMQP queue has none: consumers come for it.
     pub(crate) fn channel(&self, channel: &Channel) -> Result<Arc<dyn Target>, String> {
         match channel {
@@ -85,12 +93,6 @@ impl Workshop {
             Channel::Lts(lts) => Ok(Arc::new(lts::LtsTarget::new(self, lts)?)),
             Channel::LogFile(file) => Ok(Arc::new(log_file::LogFileTarget::new(self, file))),
             Channel::Dis(dis) => Ok(Arc::new(dis::DisTarget::new(self, dis)?)),
-            Channel::DmsKafka(kafka) => Ok(Arc::new(kafka::KafkaTarget::dms(self, kafka)?)),
-            Channel::MrsKafka(kafka) => Ok(Arc::new(kafka::KafkaTarget::mrs(self, kafka)?)),
-            Channel::Roma(kafka) => Ok(Arc::new(kafka::KafkaTarget::roma(self, kafka)?)),
-            Channel::Mqtt(broker) => Ok(Arc::new(mqtt::MqttTarget::new(self, broker)?)),
-            Channel::MqttDevice(devices) => Ok(Arc::new(mqtt_device::DeviceTarget::new(self, devices)?)),
-            Channel::Nats(nats) => Ok(Arc::new(nats::NatsTarget::new(self, nats)?)),
             Channel::Amqp(_) => Err("an AMQP queue is not sent to".to_owned()),
         }
     }

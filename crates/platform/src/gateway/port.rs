@@ -37,6 +37,8 @@ pub struct Waiting {
     pub has_children: bool,
     /// A log configuration was not sent yet.
     pub has_log_config: bool,
+    /// Commands of linkage rules were kept for it.
+    pub has_commands: bool,
 }
 
 /// A device that a scan found.
@@ -67,8 +69,8 @@ pub trait GatewayStore: Send + Sync {
     async fn raise_child_list(&self, gateway: DeviceNo, above: i64) -> Result<()>;
     /// What waits for a device.
     async fn waiting(&self, device: DeviceNo) -> Result<Waiting>;
-    /// Devices behind a gateway, on any level, that have pending messages, desired properties or a log configuration that
-    /// was not sent, with a number greater than `after`, in the order of their numbers, at most `limit`.
+    /// Devices behind a gateway, on any level, that have pending messages, desired properties, commands of linkage rules or
+    /// a log configuration that was not sent, with a number greater than `after`, in the order of their numbers, at most `limit`.
     async fn children_awaiting(&self, gateway: DeviceNo, after: DeviceNo, limit: u32) -> Result<Vec<Device>>;
     /// Adds devices that a scan found, in place of those with the same node id, and keeps the newest `keep`.
     async fn put_found(&self, gateway: DeviceNo, found: Vec<FoundDevice>, at: Timestamp, keep: u32) -> Result<()>;

@@ -63,6 +63,7 @@ impl Platform {
     pub(crate) async fn hand_over(&self, child: &Arc<DeviceContext>, via: &DeviceId) -> Result<()> {
         self.send_open_desired(child);
         self.send_log_config(child.no, &child.id, via).await?;
+        self.hand_linkage_commands(child.no);
         self.hand_pending_messages(child, via).await
     }
 }

@@ -67,7 +67,8 @@ impl Platform {
     pub(crate) fn status_unit(&self, device: &DeviceContext, from: DeviceStatus, event: StatusEvent) -> Option<Unit> {
         let status = from.next(event)?;
         let at = self.clock.now();
-        let deliveries = self.tell_status(device, status, Some(at), at);
+        let mut deliveries = self.tell_status(device, status, Some(at), at);
+        deliveries.extend(self.consider_status(device, status, at));
         Some(Unit { device: device.no, arrival: at, change: Change::Status(StatusChange { status, at }), deliveries })
     }
 
@@ -108,6 +109,9 @@ impl Attachment {
         let waiting = self.platform.store.waiting(self.context.no).await?;
         if waiting.has_log_config {
             self.platform.send_log_config(self.context.no, &self.context.id, &self.context.id).await?;
+        }
+        if waiting.has_commands {
+            self.platform.hand_linkage_commands(self.context.no);
         }
         if waiting.has_children
             && let Some(entry) = self.platform.directory.get(self.context.id.as_str())

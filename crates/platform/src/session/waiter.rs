@@ -72,9 +72,22 @@ impl Waiters {
 }
 
 impl Place {
+    /// Waits a while for the answer and keeps the place when there is none yet.
+    pub async fn wait_some(&mut self, time: Duration) -> Option<Answer> {
+        match tokio::time::timeout(time, &mut self.answer).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(_)) => {
+                // A receiver that has ended must not be asked again; this one ends at once.
+                self.answer = oneshot::channel().1;
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
     /// Waits for the answer; `None` after `timeout`, or when the platform stops.
     pub async fn wait(mut self, timeout: Duration) -> Option<Answer> {
-        tokio::time::timeout(timeout, &mut self.answer).await.ok()?.ok()
+        self.wait_some(timeout).await
     }
 }
 

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::certificate::Proof;
 use crate::gateway::Told;
+use crate::linkage;
 use crate::policy::{OwnPolicies, TopicRules};
 use crate::product::ProductHandle;
 use crate::shadow::OpenDesired;
@@ -51,6 +52,8 @@ pub struct DeviceContext {
     pub(crate) desired_readings: AtomicU32,
     /// What it was told of the devices behind it.
     pub(crate) told: Told,
+    /// What linkage rules were told of it.
+    pub(crate) linkage_told: Mutex<linkage::Told>,
     /// Numbers of pending messages handed to the connection already.
     pub(crate) handed: Mutex<HashSet<i64>>,
     /// What device policies say about topics; nothing when they restrict nothing.
@@ -75,6 +78,7 @@ impl DeviceContext {
             open_desired: Mutex::new(None),
             desired_readings: AtomicU32::new(0),
             told: Told::default(),
+            linkage_told: Mutex::default(),
             handed: Mutex::new(HashSet::new()),
             topic_rules: ArcSwapOption::empty(),
             own_policies: OwnPolicies::default(),

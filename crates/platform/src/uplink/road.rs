@@ -117,7 +117,8 @@ impl Platform {
         if rows.is_empty() {
             return Ok(());
         }
-        let deliveries = self.tell_report(device, &rows, heard);
+        let mut deliveries = self.tell_report(device, &rows, heard);
+        deliveries.extend(self.consider_report(device, &rows, heard));
         taken.units.push(Unit { device: device.no, arrival: heard.at, change: Change::Report(rows), deliveries });
         Ok(())
     }

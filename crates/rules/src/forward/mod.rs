@@ -14,7 +14,7 @@ mod eval;
 mod expr;
 mod grammar;
 mod json;
-mod number;
+pub(crate) mod number;
 mod path;
 mod select;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 /// A number.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Number<'a> {
+pub(crate) enum Number<'a> {
     /// Most of them.
     Int(i64),
     /// The text of any other JSON number.
@@ -38,7 +38,7 @@ const ROOM: usize = 40;
 
 impl<'a> Number<'a> {
     /// The number that a JSON number stands for; `None` when it does not begin like one.
-    pub(super) fn of_json(text: &'a str) -> Option<Self> {
+    pub(crate) fn of_json(text: &'a str) -> Option<Self> {
         let bytes = text.as_bytes();
         let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
         if !digits.first()?.is_ascii_digit() {
@@ -58,7 +58,7 @@ impl<'a> Number<'a> {
     }
 
     /// Which is greater. Exact, unless one of them is a result that is not.
-    pub(super) fn order(self, other: Self) -> Ordering {
+    pub(crate) fn order(self, other: Self) -> Ordering {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => a.cmp(&b),
             (Self::Float(_), _) | (_, Self::Float(_)) => {
