@@ -181,3 +181,13 @@ pub(crate) fn addresses(name: &str, list: &[NetAddress], at_most: usize, default
     }
     list.iter().try_for_each(|a| a.host_and_port(default_port).map(|_| ()).map_err(|why| format!("'{name}': {why}")))
 }
+
+/// Checks `ca_certificate`: certificates in PEM.
+pub(crate) fn authorities(pem: Option<&str>) -> Result<(), String> {
+    match pem {
+        Some(pem) if pem.len() > 64 << 10 || !pem.contains("-----BEGIN CERTIFICATE-----") => {
+            Err("'ca_certificate' must hold certificates in PEM, at most 64 KB".to_owned())
+        }
+        _ => Ok(()),
+    }
+}

@@ -19,6 +19,10 @@ mod mysql;
 mod obs;
 mod postgresql;
 mod table;
+mod kafka;
+mod mqtt;
+mod mqtt_device;
+mod nats;
 
 pub use amqp::AmqpForwarding;
 pub use dis::DisForwarding;
@@ -31,6 +35,10 @@ pub use lts::LtsForwarding;
 pub use mysql::MysqlForwarding;
 pub use obs::ObsForwarding;
 pub use postgresql::PostgresqlForwarding;
+pub use kafka::{DmsKafkaForwarding, MrsKafkaForwarding, RomaForwarding};
+pub use mqtt::MqttForwarding;
+pub use mqtt_device::MqttDeviceForwarding;
+pub use nats::NatsForwarding;
 
 use causeway_model::{Error, Result};
 use serde_json::value::RawValue;
@@ -114,6 +122,9 @@ macro_rules! channels {
                 $(if word == <$configuration>::CHANNEL {
                     return Ok(Self::$name(read(text)?));
                 })+
+                if word == "DMS_ROCKETMQ_FORWARDING" {
+                    return Err(refused("The channel DMS_ROCKETMQ_FORWARDING is not built."));
+                }
                 Err(refused(format_args!("'channel' must be one of {}.", words().join(", "))))
             }
 
@@ -182,6 +193,18 @@ channels! {
     LogFile(LogFileForwarding),
     /// See [`DisForwarding`].
     Dis(DisForwarding),
+    /// See [`DmsKafkaForwarding`].
+    DmsKafka(DmsKafkaForwarding),
+    /// See [`MrsKafkaForwarding`].
+    MrsKafka(MrsKafkaForwarding),
+    /// See [`RomaForwarding`].
+    Roma(RomaForwarding),
+    /// See [`MqttForwarding`].
+    Mqtt(MqttForwarding),
+    /// See [`MqttDeviceForwarding`].
+    MqttDevice(MqttDeviceForwarding),
+    /// See [`NatsForwarding`].
+    Nats(NatsForwarding),
 }
 
 /// Lays a new configuration over the stored one: credentials that are not said again stay.
@@ -227,6 +250,8 @@ mod tests {
         let why = |text| Channel::read("HTTP_FORWARDING", text).expect_err("refused").to_string();
         assert!(why("{}").contains("url"));
         assert!(why(r#"{"url":"ftp://a"}"#).contains("'url'"));
+        let rocket = Channel::read("DMS_ROCKETMQ_FORWARDING", "{}").expect_err("refused").to_string();
+        assert!(rocket.contains("DMS_ROCKETMQ_FORWARDING is not built"), "{rocket}");
         assert!(Channel::read("X", "{}").expect_err("refused").to_string().contains("HTTP_FORWARDING"));
     }
 }

@@ -10,6 +10,7 @@ mod batch_worker;
 mod client;
 mod document;
 mod hosts;
+mod names;
 mod net;
 mod settings;
 mod stream;

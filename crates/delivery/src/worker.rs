@@ -72,9 +72,23 @@ impl Shared {
 /// A call to the store. One at a time, so that a reading never shows what a finishing is about to drop.
 type StoreCall = Pin<Box<dyn Future<Output = StoreAnswer> + Send>>;
 
+/// Deliveries that are through and must be finished in the store.
+#[derive(Clone, Default)]
+struct Pushed {
+    delivered: Vec<i64>,
+    /// They can never be taken.
+    rejected: Vec<i64>,
+}
+
+impl Pushed {
+    fn len(&self) -> usize {
+        self.delivered.len() + self.rejected.len()
+    }
+}
+
 enum StoreAnswer {
     Read { wanted: (i64, u32), found: Result<Vec<Delivery>> },
-    Finished { seqs: Vec<i64>, outcome: Result<()> },
+    Finished { pushed: Pushed, outcome: Result<()> },
 }
 
 /// See the module text.
@@ -86,7 +100,7 @@ pub(crate) struct Worker {
     host: String,
     backlog: Backlog,
     /// Pushed, to be finished in the store; and since when the first of them.
-    pushed: Vec<i64>,
+    pushed: Pushed,
     pushed_since: Instant,
     /// After a failure the store is left alone until then.
     store_rests_until: Option<Instant>,
@@ -103,7 +117,7 @@ impl Worker {
             concurrency: usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX),
             host,
             backlog: Backlog::new(retry_ms),
-            pushed: Vec::new(),
+            pushed: Pushed::default(),
             pushed_since: Instant::now(),
             store_rests_until: None,
         }
@@ -129,7 +143,7 @@ impl Worker {
                 return;
             }
             tokio::select! {
-                Some((job, sent)) = under_way.next(), if !under_way.is_empty() => self.sent(&job, sent),
+                Some((job, sent)) = under_way.next(), if !under_way.is_empty() => self.sent(&job, &sent),
                 answer = async { store_call.as_mut().expect("guarded by the condition").await }, if store_call.is_some() => {
                     store_call = None;
                     if !self.store_answered(answer) && end.is_some() {
@@ -176,13 +190,13 @@ impl Worker {
         }
         let store = self.shared.store.clone();
         let target = self.target;
-        if !self.pushed.is_empty() {
+        if self.pushed.len() > 0 {
             let age = self.pushed_since.elapsed();
             if ending || self.pushed.len() >= FINISH_ROWS || age >= FINISH_AFTER {
-                let seqs = std::mem::take(&mut self.pushed);
+                let pushed = std::mem::take(&mut self.pushed);
                 return Some(Box::pin(async move {
-                    let outcome = store.finish_deliveries(target, seqs.clone(), Finish::Delivered).await;
-                    StoreAnswer::Finished { seqs, outcome }
+                    let outcome = finish(&*store, target, pushed.clone()).await;
+                    StoreAnswer::Finished { pushed, outcome }
                 }));
             }
             *sleep = (*sleep).min(FINISH_AFTER - age);
@@ -205,14 +219,16 @@ impl Worker {
                 self.backlog.take_in(wanted, found, self.shared.oldest());
                 None
             }
-            StoreAnswer::Finished { seqs, outcome: Ok(()) } => {
-                self.backlog.finished(&seqs);
+            StoreAnswer::Finished { pushed, outcome: Ok(()) } => {
+                self.backlog.finished(&pushed.delivered);
+                self.backlog.finished(&pushed.rejected);
                 None
             }
             StoreAnswer::Read { found: Err(error), .. } => Some(error),
-            StoreAnswer::Finished { mut seqs, outcome: Err(error) } => {
-                seqs.append(&mut self.pushed);
-                self.pushed = seqs;
+            StoreAnswer::Finished { mut pushed, outcome: Err(error) } => {
+                pushed.delivered.append(&mut self.pushed.delivered);
+                pushed.rejected.append(&mut self.pushed.rejected);
+                self.pushed = pushed;
                 Some(error)
             }
         };
@@ -223,7 +239,7 @@ impl Worker {
         failed.is_none()
     }
 
-    fn sent(&mut self, job: &Job, sent: Sent) {
+    fn sent(&mut self, job: &Job, sent: &Sent) {
         self.shared.note(self.target, sent.failure.as_ref());
         if sent.failure.is_some() {
             self.shared.hosts.failed(&self.host, self.shared.clock.now());
@@ -231,12 +247,26 @@ impl Worker {
             return;
         }
         self.shared.hosts.succeeded(&self.host);
-        if self.pushed.is_empty() {
+        if self.pushed.len() == 0 {
             self.pushed_since = Instant::now();
         }
-        self.pushed.push(job.seq);
+        if let Some((_, why)) = sent.rejected.first() {
+            tracing::warn!(target_no = self.target, why, "a delivery can never be taken and is dropped");
+            self.pushed.rejected.push(job.seq);
+        } else {
+            self.pushed.delivered.push(job.seq);
+        }
         self.backlog.succeeded(job.lane);
     }
+}
+
+async fn finish(store: &dyn OutboxStore, target: i64, pushed: Pushed) -> Result<()> {
+    for (seqs, outcome) in [(pushed.delivered, Finish::Delivered), (pushed.rejected, Finish::Rejected)] {
+        if !seqs.is_empty() {
+            store.finish_deliveries(target, seqs, outcome).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn send(to: Arc<dyn Target>, job: Job) -> (Job, Sent) {

@@ -110,7 +110,8 @@ fn signature(token: &str, timestamp_ms: i64, nonce: &str) -> [(&'static str, Str
     [("timestamp", timestamp.clone()), ("nonce", nonce.to_owned()), ("signature", signature)]
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let written = write!(text, "{byte:02x}");
         debug_assert!(written.is_ok(), "writing to a String cannot fail");

@@ -4,10 +4,14 @@ mod dis;
 mod functiongraph;
 mod http;
 mod influxdb;
+mod kafka;
 mod linkage;
 mod log_file;
 mod lts;
+mod mqtt;
+mod mqtt_device;
 mod mysql;
+mod nats;
 mod obs;
 mod parquet_file;
 mod postgresql;
@@ -93,6 +97,12 @@ impl Workshop {
             Channel::Lts(lts) => Ok(Arc::new(lts::LtsTarget::new(self, lts)?)),
             Channel::LogFile(file) => Ok(Arc::new(log_file::LogFileTarget::new(self, file))),
             Channel::Dis(dis) => Ok(Arc::new(dis::DisTarget::new(self, dis)?)),
+            Channel::DmsKafka(kafka) => Ok(Arc::new(kafka::KafkaTarget::dms(self, kafka)?)),
+            Channel::MrsKafka(kafka) => Ok(Arc::new(kafka::KafkaTarget::mrs(self, kafka)?)),
+            Channel::Roma(kafka) => Ok(Arc::new(kafka::KafkaTarget::roma(self, kafka)?)),
+            Channel::Mqtt(broker) => Ok(Arc::new(mqtt::MqttTarget::new(self, broker)?)),
+            Channel::MqttDevice(devices) => Ok(Arc::new(mqtt_device::DeviceTarget::new(self, devices)?)),
+            Channel::Nats(nats) => Ok(Arc::new(nats::NatsTarget::new(self, nats)?)),
             Channel::Amqp(_) => Err("an AMQP queue is not sent to".to_owned()),
         }
     }
