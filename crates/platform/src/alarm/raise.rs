@@ -7,6 +7,7 @@ use causeway_model::{AppId, DeviceId, Error, RecordNo, Result, Timestamp};
 
 use crate::Platform;
 use crate::outbox::NewDelivery;
+use crate::outbox::notification::About;
 
 /// Writers of one alarm that come in each other's way so often stand still for another reason.
 const TRIES: usize = 20;
@@ -154,7 +155,8 @@ impl Platform {
 
     /// `device.alarm`: the alarm as the API shows it. Of a device, so that its notifications keep their order.
     fn tell_alarm(&self, alarm: &Alarm, device: Option<&Device>, subject: Subject, at: Timestamp) -> Vec<NewDelivery> {
-        self.tell_of_record(&alarm.app_id, device, subject, at, || Some(alarm_text(alarm)))
+        let about = device.map_or(About::Space(&alarm.app_id), About::Device);
+        self.tell_of_record(about, subject, at, || Some(alarm_text(alarm)))
     }
 }
 

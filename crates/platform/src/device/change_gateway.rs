@@ -38,6 +38,7 @@ impl Platform {
         self.bus.announce(Changed::Device(id.clone())).await;
         // Both gateways hear of it, each as far as it is connected.
         self.tell_of_children(std::slice::from_ref(id), true).await;
+        self.tell_device_changed(&device.app_id, id).await;
         Ok(())
     }
 }

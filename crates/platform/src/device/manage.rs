@@ -1,5 +1,6 @@
 //! Reading, changing, freezing and deleting devices (002 §3.4).
 
+use causeway_model::forwarding::Subject;
 use causeway_model::registry::{AuthType, Device, DeviceFilter, Page, PageRequest};
 use causeway_model::status::StatusEvent;
 use causeway_model::{Code, DeviceId, Error, Result};
@@ -83,6 +84,7 @@ impl Platform {
             return Err(not_found(id));
         }
         self.bus.announce(Changed::Device(id.clone())).await;
+        self.tell_devices(Subject::DEVICE_UPDATE, [&device]).await;
         Ok(device)
     }
 
@@ -99,6 +101,7 @@ impl Platform {
         if device.gateway_id.is_some() {
             self.tell_of_children(std::slice::from_ref(id), true).await;
         }
+        self.tell_devices(Subject::DEVICE_DELETE, [&device]).await;
         Ok(())
     }
 
@@ -122,9 +125,11 @@ impl Platform {
             self.departures.forget(id);
             let shown_offline = self.change_status(&context, device.connection, StatusEvent::Gone).await;
             self.bus.announce(Changed::Device(id.clone())).await;
+            self.tell_device_changed(&device.app_id, id).await;
             return shown_offline;
         }
         self.bus.announce(Changed::Device(id.clone())).await;
+        self.tell_device_changed(&device.app_id, id).await;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod change_gateway;
 mod credentials;
 mod manage;
+mod notice;
 mod port;
 mod register;
 mod token;

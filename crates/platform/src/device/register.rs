@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use causeway_model::forwarding::Subject;
 use causeway_model::properties::{ObjectBuilder, PropertyObject};
 use causeway_model::registry::{AuthType, Device, DeviceAuth, Product};
 use causeway_model::shadow::is_shadow_key;
@@ -178,6 +179,7 @@ impl Platform {
         let behind = inserted.iter().flatten().filter(|device| device.gateway_id.is_some());
         let behind: Vec<DeviceId> = behind.map(|device| device.id.clone()).collect();
         self.tell_of_children(&behind, false).await;
+        self.tell_devices(Subject::DEVICE_CREATE, inserted.iter().flatten()).await;
         for ((at, secret), device) in places.into_iter().zip(inserted) {
             outcomes[at] = Some(device.map(|device| Registered { device, secret }));
         }

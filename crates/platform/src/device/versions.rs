@@ -26,6 +26,7 @@ impl Platform {
             let told =
                 DeviceVersions { sdk: owned(told.sdk), software: owned(told.software), firmware: owned(told.firmware) };
             self.store.set_versions(no, &told).await?;
+            self.tell_device_changed(&known.app_id, &known.id).await;
         }
         Ok(())
     }

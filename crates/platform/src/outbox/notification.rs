@@ -35,6 +35,17 @@ pub(crate) struct MessageStatusUpdate<'a> {
     pub(crate) error: Option<&'a (String, String)>,
 }
 
+/// What an event that is told from the store is about.
+#[derive(Clone, Copy)]
+pub(crate) enum About<'a> {
+    /// A space: no header, no order with a device's.
+    Space(&'a AppId),
+    /// A device: it stands in the header.
+    Device(&'a Device),
+    /// The registry's entry of a device: it stands in the body, in order with the device's other events.
+    Entry(&'a Device),
+}
+
 impl Platform {
     /// Deliveries of an event of one device to whoever asked for it; nothing is made when nobody did.
     fn tell_of_device(
@@ -82,25 +93,28 @@ impl Platform {
         at: Timestamp,
         body: impl FnOnce() -> String,
     ) -> Vec<NewDelivery> {
-        self.tell_of_record(app, None, subject, at, || Some(body()))
+        self.tell_of_record(About::Space(app), subject, at, || Some(body()))
     }
 
-    /// Deliveries of an event that is told from what is stored, with a header when it is of a device.
+    /// Deliveries of an event that is told from what is stored.
     pub(crate) fn tell_of_record(
         &self,
-        app: &AppId,
-        device: Option<&Device>,
+        about: About<'_>,
         subject: Subject,
         at: Timestamp,
         body: impl FnOnce() -> Option<String>,
     ) -> Vec<NewDelivery> {
+        let (app, device) = match about {
+            About::Space(app) => (app, None),
+            About::Device(device) | About::Entry(device) => (&device.app_id, Some(device)),
+        };
         let routes = self.routes.load();
         if !routes.concern(app, subject) {
             return Vec::new();
         }
         let (body, request_id) = (body(), random_hex(16));
         let tags = device.and_then(|d| tags_text(&d.tags));
-        let header = device.map(|device| Header {
+        let header = device.filter(|_| matches!(about, About::Device(_))).map(|device| Header {
             app_id: device.app_id.as_str(),
             device_id: device.id.as_str(),
             node_id: device.node_id.as_str(),
@@ -111,6 +125,16 @@ impl Platform {
         let body = body.as_deref().map_or(Body::None, Body::Json);
         let event = Event { subject, at, request_id: &request_id, header, body };
         routes.deliveries(app, device.map(|d| d.no), &event)
+    }
+
+    /// Writes deliveries of a change that is committed already. A store that fails now is logged: the change is done.
+    pub(crate) async fn tell_of_change(&self, subject: Subject, deliveries: Vec<NewDelivery>) {
+        if deliveries.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.put_deliveries(deliveries).await {
+            tracing::error!(?error, ?subject, "a change could not be told to those who asked for it");
+        }
     }
 
     /// `device.property` / `report`.

@@ -1,5 +1,6 @@
 //! Creating, changing and deleting products and their custom topics (002 §3.1, §3.2, §4.2).
 
+use causeway_model::forwarding::Subject;
 use causeway_model::product::{ServiceCapability, check_model};
 use causeway_model::registry::{CustomTopic, Page, PageRequest, Product, ProductFilter, TopicRight};
 use causeway_model::{Code, Error, ProductId, RecordNo, Result, Spaces};
@@ -86,7 +87,8 @@ impl Platform {
         let services = with_service_types(new.services);
         check_model(&services)?;
         let app_id = self.home_for_new(&new.spaces).await?;
-        self.store
+        let made = self
+            .store
             .insert_product(Product {
                 no: RecordNo(0),
                 app_id,
@@ -103,7 +105,9 @@ impl Platform {
                 topics: Vec::new(),
                 created_at: self.clock.now(),
             })
-            .await
+            .await?;
+        self.tell_product(Subject::PRODUCT_CREATE, &made).await;
+        Ok(made)
     }
 
     /// One product. The id must be unambiguous in `spaces`.
@@ -171,6 +175,7 @@ impl Platform {
             return Err(not_found(id));
         }
         self.bus.announce(Changed::Product(product.no)).await;
+        self.tell_product(Subject::PRODUCT_UPDATE, &product).await;
         Ok(product)
     }
 
@@ -184,6 +189,7 @@ impl Platform {
             return Err(not_found(id));
         }
         self.bus.announce(Changed::Product(product.no)).await;
+        self.tell_product(Subject::PRODUCT_DELETE, &product).await;
         Ok(())
     }
 

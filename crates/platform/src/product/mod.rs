@@ -2,6 +2,7 @@
 
 mod cache;
 mod manage;
+mod notice;
 mod port;
 
 pub(crate) use cache::ProductCache;

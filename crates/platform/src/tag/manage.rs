@@ -26,6 +26,7 @@ impl Platform {
         refuse_twice(tags.iter().map(|t| t.key.as_str()))?;
         self.store.put_tags(device.no, tags, self.settings.registry.max_device_tags).await?;
         self.bus.announce(Changed::Device(device.id.clone())).await;
+        self.tell_device_changed(&device.app_id, &device.id).await;
         Ok(())
     }
 
@@ -38,6 +39,7 @@ impl Platform {
         refuse_twice(keys.iter().map(String::as_str))?;
         self.store.remove_tags(device.no, keys).await?;
         self.bus.announce(Changed::Device(device.id.clone())).await;
+        self.tell_device_changed(&device.app_id, &device.id).await;
         Ok(())
     }
 
