@@ -16,7 +16,7 @@ UNAUTHENTICATED, NOT_PERMITTED, WRONG_PROJECT, NOT_BUILT = "IOTDA.000002", "IOTD
 TEXT = "Operation not allowed. The user does not have the permission"
 
 #: What everybody may ask, known or not.
-OPEN = {"create_token", "health", "readiness", "metrics", "openapi", "openapi_v5"}
+OPEN = {"create_token", "confirm_subscription_by_link", "health", "readiness", "metrics", "openapi", "openapi_v5"}
 #: What every caller may do, whatever its policies say.
 FOR_EVERY_CALLER = {"list_projects", "list_auth_projects", "list_auth_domains", "keystone_show_project"}
 #: What a caller may do for its own account only, whatever its policies say.

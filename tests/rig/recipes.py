@@ -141,6 +141,15 @@ class Things:
         return self.make("/amqp-queues", {"queue_name": fresh_name("queue")})["queue_id"]
 
     @cached_property
+    def notification_topic(self) -> str:
+        return self.make("/notification-topics", {"name": fresh_name("topic")})["topic_id"]
+
+    @cached_property
+    def subscription(self) -> str:
+        body = {"protocol": "http", "endpoint": "http://example.com/"}
+        return self.make(f"/notification-topics/{self.notification_topic}/subscriptions", body)["subscription_id"]
+
+    @cached_property
     def preset(self) -> str:
         return self.admin.get("/product-presets").must_be(200).json["presets"][0]["preset_id"]
 
@@ -206,7 +215,7 @@ class Things:
         """Everything of this space as the administrator sees it, by path."""
         # All of them first: what is made while looking would look like a change.
         for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "function", "linkage_rule", "ota_module",
-                      "ota_package", "role", "access_key", "task", "export", "batch_file"):
+                      "ota_package", "role", "access_key", "subscription", "task", "export", "batch_file"):
             getattr(self, thing)
         app = {"app_id": self.app_id}
         looks = [
@@ -219,6 +228,7 @@ class Things:
             ("/device-policies", app), (f"/device-policies/{self.device_policy}", {}), ("/certificates", app),
             (f"/certificates/{self.certificate}", {}), ("/provisioning-templates", {}), ("/amqp-queues", {}),
             ("/rules", app), (f"/rules/{self.linkage_rule}", {}),
+            ("/notification-topics", {}), (f"/notification-topics/{self.notification_topic}/subscriptions", {}),
             ("/functions", app), (f"/functions/{self.function}", {}), ("/files", app), (f"/files/{self.file['file_id']}", {}), ("/ota-upgrades/modules", app),
             ("/ota-upgrades/packages", {**app, "package_type": "firmwarePackage"}),
             (f"/ota-upgrades/modules/{self.ota_module}", {}), (f"/ota-upgrades/packages/{self.ota_package}", {}),
@@ -265,6 +275,14 @@ def tags(device, name="tags", values=({"tag_key": "k2", "tag_value": "v2"},)):
 
 def of_policy(t, **more):
     return Request({"policy_id": t.device_policy}, **more)
+
+
+def of_notification_topic(t, **more):
+    return Request({"topic_id": t.notification_topic}, **more)
+
+
+def of_subscription(t, **more):
+    return Request({"topic_id": t.notification_topic, "subscription_id": t.subscription}, **more)
 
 
 def of_file(t, **more):
@@ -452,6 +470,18 @@ RECIPES = {
     "show_alarm": lambda t: Request({"alarm_id": NOWHERE}),
     "acknowledge_alarm": lambda t: Request({"alarm_id": NOWHERE}, json={}),
     "clear_alarm": lambda t: Request({"alarm_id": NOWHERE}, json={}),
+    # Notification topics
+    "create_notification_topic": lambda t: Request(json={"name": fresh_name("nt")}),
+    "list_notification_topics": lambda t: Request(),
+    "show_notification_topic": of_notification_topic,
+    "update_notification_topic": lambda t: of_notification_topic(t, json={"display_name": "changed"}),
+    "delete_notification_topic": of_notification_topic,
+    "publish_notification": lambda t: of_notification_topic(t, json={"message": "x"}),
+    "add_subscription": lambda t: of_notification_topic(t, json={"protocol": "http", "endpoint": "http://example.com/x"}),
+    "list_subscriptions": of_notification_topic,
+    "show_subscription": of_subscription,
+    "confirm_subscription": lambda t: of_subscription(t, json={}),
+    "delete_subscription": of_subscription,
     # Audit
     "list_audit_logs": lambda t: Request(),
     # Identity

@@ -7,6 +7,7 @@ use std::time::Duration;
 use causeway_channels::Channel;
 use causeway_model::Timestamp;
 use causeway_platform::clock::Clock;
+use causeway_platform::notify::Protocol;
 use causeway_platform::outbox::OutboxStore;
 use causeway_platform::settings::PushSettings;
 use parking_lot::Mutex;
@@ -37,6 +38,8 @@ pub(crate) enum Recipe {
     Channel(Box<Channel>),
     /// What linkage rules have to do.
     Linkage,
+    /// A subscription of a notification topic: how, and where.
+    Subscription(Protocol, String),
 }
 
 struct Running {
@@ -94,7 +97,13 @@ impl Supervisor {
     async fn recipes(&self) -> causeway_model::Result<HashMap<i64, Recipe>> {
         let push = self.shared.store.push_targets().await?;
         let linkage = self.workshop.linkage_target().map(|no| (no, Recipe::Linkage));
-        Ok(push.into_iter().map(|target| (target.no, Recipe::Push(target.url))).chain(linkage).collect())
+        let push = push.into_iter().map(|target| (target.no, Recipe::Push(target.url)));
+        let subscriptions = match &self.workshop.platform {
+            Some(platform) => platform.store.subscriptions(None).await?,
+            None => Vec::new(),
+        };
+        let subscriptions = subscriptions.into_iter().map(|s| (s.target, Recipe::Subscription(s.protocol, s.endpoint)));
+        Ok(push.chain(linkage).chain(subscriptions).collect())
     }
 
     fn follow(&mut self, wanted: HashMap<i64, Recipe>, stop: &CancellationToken) {
@@ -119,6 +128,7 @@ impl Supervisor {
             Recipe::Push(url) => self.workshop.push(url),
             Recipe::Channel(channel) => self.workshop.channel(channel),
             Recipe::Linkage => self.workshop.linkage(),
+            Recipe::Subscription(protocol, endpoint) => self.workshop.subscription(*protocol, endpoint),
         };
         match made {
             Ok(target) => {

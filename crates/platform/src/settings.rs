@@ -321,7 +321,7 @@ settings! {
     /// Short messages to subscribers of notification topics.
     pub struct SmsSettings in "sms" {
         /// Where they are posted to, as JSON: `{"to":"+8613…","text":"…","message_id":"…"}`; an answer of 200 means that
-        /// it is taken. Without it there are no subscriptions by short message. Follows `push.allow_private`.
+        /// it is taken. Without it there are no subscriptions by short message.
         gateway_url: Option<String> = None,
     }
 }

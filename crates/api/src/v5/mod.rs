@@ -21,6 +21,7 @@ mod linkage;
 mod logs;
 mod messages;
 mod model_files;
+mod notification_topics;
 pub(crate) mod operations;
 mod ota;
 mod policies;

@@ -3,7 +3,8 @@
 
 use super::{
     alarms, apps, audit, batch, broadcasts, certificates, commands, device_certificates, devices, files, functions,
-    gateways, groups, history, linkage, logs, messages, model_files, ota, policies, products, properties,
+    gateways, groups, history, linkage, logs, messages, model_files, notification_topics, ota, policies, products,
+    properties,
     provisioning_templates, push, queues, search, server_certificates, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
@@ -287,6 +288,17 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
     built("show_alarm", Get, "/alarms/{alarm_id}", "iotda:alarms:query", OWN, &alarms::SHOW),
     built("acknowledge_alarm", Post, "/alarms/{alarm_id}/acknowledge", "iotda:alarms:modify", OWN, &alarms::ACKNOWLEDGE),
     built("clear_alarm", Post, "/alarms/{alarm_id}/clear", "iotda:alarms:modify", OWN, &alarms::CLEAR),
+    built("create_notification_topic", Post, "/notification-topics", "iotda:notificationTopics:create", OWN, &notification_topics::CREATE),
+    built("list_notification_topics", Get, "/notification-topics", "iotda:notificationTopics:queryList", OWN, &notification_topics::LIST),
+    built("show_notification_topic", Get, "/notification-topics/{topic_id}", "iotda:notificationTopics:query", OWN, &notification_topics::SHOW),
+    built("update_notification_topic", Put, "/notification-topics/{topic_id}", "iotda:notificationTopics:modify", OWN, &notification_topics::UPDATE),
+    built("delete_notification_topic", Delete, "/notification-topics/{topic_id}", "iotda:notificationTopics:delete", OWN, &notification_topics::DELETE),
+    built("publish_notification", Post, "/notification-topics/{topic_id}/publish", "iotda:notificationTopics:publish", OWN, &notification_topics::PUBLISH),
+    built("add_subscription", Post, "/notification-topics/{topic_id}/subscriptions", "iotda:notificationTopics:modify", OWN, &notification_topics::SUBSCRIBE),
+    built("list_subscriptions", Get, "/notification-topics/{topic_id}/subscriptions", "iotda:notificationTopics:query", OWN, &notification_topics::LIST_SUBSCRIPTIONS),
+    built("show_subscription", Get, "/notification-topics/{topic_id}/subscriptions/{subscription_id}", "iotda:notificationTopics:query", OWN, &notification_topics::SHOW_SUBSCRIPTION),
+    built("confirm_subscription", Post, "/notification-topics/{topic_id}/subscriptions/{subscription_id}/confirm", "iotda:notificationTopics:modify", OWN, &notification_topics::CONFIRM),
+    built("delete_subscription", Delete, "/notification-topics/{topic_id}/subscriptions/{subscription_id}", "iotda:notificationTopics:modify", OWN, &notification_topics::UNSUBSCRIBE),
     built("list_audit_logs", Get, "/audit-logs", "iotda:auditLogs:queryList", OWN, &audit::LIST),
     built("create_file", Post, "/files", "iotda:files:create", OWN, &files::CREATE),
     built("list_files", Get, "/files", "iotda:files:queryList", OWN, &files::LIST),
@@ -313,6 +325,7 @@ pub(crate) static SERVER: &[Operation] = &[
     server("move_clock", Post, "/debug/clock", "causeway:clock:move", OWN, &ops::MOVE_CLOCK),
     server("health", Get, "/healthz", "", OWN, &ops::HEALTH),
     server("readiness", Get, "/readyz", "", OWN, &ops::READINESS),
+    server("confirm_subscription_by_link", Get, "/notifications/confirm", "", OWN, &notification_topics::CONFIRM_BY_LINK),
     server("metrics", Get, "/metrics", "", OWN, &ops::METRICS),
     server("openapi_v5", Get, "/v5/openapi.json", "", OWN, &ops::DOCUMENT),
     server("openapi", Get, "/openapi.json", "", OWN, &ops::DOCUMENT),

@@ -47,6 +47,11 @@ impl HttpTarget {
         Ok(Self { client, to, concurrency: workshop.concurrency, token: None })
     }
 
+    /// An address that the operator chose, wherever it leads.
+    pub(crate) fn trusted(workshop: &Workshop, url: &str) -> Result<Self, String> {
+        Ok(Self { client: Client::Shared(workshop.trusted.clone()), ..Self::new(workshop, url)? })
+    }
+
     /// The target of an action.
     pub(crate) fn of(workshop: &Workshop, http: &HttpForwarding) -> Result<Self, String> {
         let mut target = Self::new(workshop, &http.url)?;

@@ -8,6 +8,7 @@ mod kafka;
 mod linkage;
 mod log_file;
 mod lts;
+mod mail;
 mod mqtt;
 mod mqtt_device;
 mod mysql;
@@ -15,6 +16,7 @@ mod nats;
 mod obs;
 mod parquet_file;
 mod postgresql;
+mod sms;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 use causeway_channels::Channel;
 use causeway_platform::Platform;
+use causeway_platform::notify::Protocol;
 use causeway_platform::settings::PushSettings;
 
 use crate::client::PushClient;
@@ -48,6 +51,8 @@ pub(crate) struct Workshop {
     pub(crate) log_folder: PathBuf,
     /// Connects to everything else.
     pub(crate) net: Net,
+    /// Sends mails; an error when its settings are unsound.
+    mail: Result<Option<Arc<mail::MailRoom>>, String>,
 }
 
 impl Workshop {
@@ -65,6 +70,7 @@ impl Workshop {
             net: Net::new(settings),
             log_folder: forwarding.log_folder.as_ref().map_or_else(|| data.join("forwarded"), PathBuf::from),
             forwarding,
+            mail: platform.as_ref().map_or(Ok(None), |p| mail::MailRoom::open(&p.settings.mail)),
             platform,
         }
     }
@@ -83,6 +89,20 @@ impl Workshop {
     pub(crate) fn linkage(&self) -> Result<Arc<dyn Target>, String> {
         let platform = self.platform.clone().ok_or_else(|| "there is no platform".to_owned())?;
         Ok(Arc::new(linkage::LinkageTarget::new(platform)))
+    }
+
+    /// The target of a subscription of a notification topic.
+    pub(crate) fn subscription(&self, protocol: Protocol, endpoint: &str) -> Result<Arc<dyn Target>, String> {
+        match protocol {
+            Protocol::Http | Protocol::Https => self.push(endpoint),
+            Protocol::Email => Ok(Arc::new(mail::MailTarget::new(self.mail.clone()?.as_ref(), endpoint)?)),
+            Protocol::Sms => {
+                let platform = self.platform.as_ref().ok_or_else(|| "there is no platform".to_owned())?;
+                let gateway = platform.settings.sms.gateway_url.as_deref();
+                let gateway = gateway.ok_or_else(|| "sms.gateway_url is not set".to_owned())?;
+                Ok(Arc::new(sms::SmsTarget::new(self, gateway, endpoint)?))
+            }
+        }
     }
 
     /// The target of an action. An AMQP queue has none: consumers come for it.
