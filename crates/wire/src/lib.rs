@@ -9,9 +9,10 @@
 //! before it is believed.
 //!
 //! Start reading at [`mqtt`]: [`mqtt::split_frame`] cuts one packet off a buffer, [`mqtt::decode_connect`] opens the
-//! conversation and [`mqtt::decode_from`] reads what follows. [`report`] reads what most devices say most of the time.
-//! [`signature`] signs requests to services of the vendor's cloud.
+//! conversation and [`mqtt::decode_from`] reads what follows. [`amqp`] does the same for consumers of queues. [`report`]
+//! reads what most devices say most of the time. [`signature`] signs requests to services of the vendor's cloud.
 
+pub mod amqp;
 pub mod mqtt;
 pub mod report;
 pub mod signature;
