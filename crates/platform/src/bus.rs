@@ -32,6 +32,13 @@ pub enum Changed {
     Routes,
     /// Linkage rules changed.
     Linkage,
+    /// AMQP queues went.
+    Queues,
+    /// The access code of consumers of queues was replaced.
+    QueueAccess {
+        /// Those who signed in with the old one have to go.
+        disconnect: bool,
+    },
     /// Device policies changed, or what products and spaces they are bound to.
     Policies,
     /// Policies were bound to this one device, or unbound from it.

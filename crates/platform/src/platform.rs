@@ -29,6 +29,7 @@ use crate::linkage::Linkage;
 use crate::message::MessageWaits;
 use crate::policy::PolicyTable;
 use crate::product::ProductCache;
+use crate::queue::QueueAccess;
 use crate::routing::RouteTable;
 use crate::search::SearchRate;
 use crate::secrets::Secrets;
@@ -89,6 +90,8 @@ pub struct Platform {
     pub(crate) routes_reloading: tokio::sync::Mutex<()>,
     pub(crate) targets_changed: watch::Sender<u64>,
     pub(crate) linkage: Linkage,
+    pub(crate) queues_changed: watch::Sender<u64>,
+    pub(crate) queue_access: watch::Sender<QueueAccess>,
     pub(crate) policies: ArcSwap<PolicyTable>,
     /// Policies are read one time after another, so that an older reading never replaces a newer one.
     pub(crate) policies_reloading: tokio::sync::Mutex<()>,
@@ -148,6 +151,8 @@ impl Platform {
             routes_reloading: tokio::sync::Mutex::default(),
             targets_changed: watch::Sender::new(0),
             linkage: Linkage::default(),
+            queues_changed: watch::Sender::new(0),
+            queue_access: watch::Sender::default(),
             policies: ArcSwap::default(),
             policies_reloading: tokio::sync::Mutex::default(),
             message_waits: MessageWaits::default(),
@@ -165,6 +170,7 @@ impl Platform {
         bus.join(platform.clone());
         platform.reload_routes().await?;
         platform.reload_linkage().await?;
+        platform.reload_queue_access(false).await?;
         platform.reload_policies().await?;
         platform.ensure_admin_group().await?;
         platform.reload_trust().await?;
@@ -285,6 +291,11 @@ impl BusEar for Platform {
                 );
                 Ok(())
             }
+            Changed::Queues => {
+                self.queues_changed.send_modify(|n| *n += 1);
+                Ok(())
+            }
+            Changed::QueueAccess { disconnect } => self.reload_queue_access(disconnect).await,
             Changed::Policies => self.reload_policies().await,
             Changed::DevicePolicies(id) => self.reconsider_policies(&id).await,
             Changed::Users => {

@@ -37,7 +37,7 @@ body! {
     pub(crate) struct CreateAccessCode {
         /// What it opens; AMQP when absent.
         r#type: Option<Word<AccessCodeTypes>>,
-        /// Whether consumers that signed in with the old code are disconnected. There is no server for them yet.
+        /// Whether consumers that signed in with the old code are disconnected.
         force_disconnect: Option<bool>,
     }
 }
@@ -140,10 +140,11 @@ pub(super) static ACCESS_CODE: Built = Built::new(
 async fn access_code(call: Call) -> Result<Reply> {
     call.require_everywhere().await?;
     let asked: Option<CreateAccessCode> = if call.body.is_empty() { None } else { Some(call.body()?) };
+    let disconnect = asked.as_ref().and_then(|a| a.force_disconnect).unwrap_or(false);
     let kind = match asked.and_then(|a| a.r#type).map(|t| t.as_str()) {
         Some("MQTT") => AccessCodeKind::Mqtt,
         _ => AccessCodeKind::Amqp,
     };
-    let new = call.platform().replace_access_code(kind).await?;
+    let new = call.platform().replace_access_code(kind, disconnect).await?;
     Reply::created(&AccessCodeReply { access_key: new.access_key, access_code: new.access_code })
 }

@@ -5,6 +5,7 @@ use causeway_model::{Code, Error, RecordNo, Result};
 
 use super::{AccessCode, AccessCodeKind, Queue};
 use crate::Platform;
+use crate::bus::Changed;
 use crate::secrets::random_hex;
 
 /// A new access code in the clear, to be shown once.
@@ -60,14 +61,19 @@ impl Platform {
     /// # Errors
     /// [`Code::QueueNotFound`]; [`Code::QueueInUse`].
     pub async fn delete_queue(&self, id: &str) -> Result<()> {
-        if self.store.delete_queue(id).await? { Ok(()) } else { Err(not_found(id)) }
+        if !self.store.delete_queue(id).await? {
+            return Err(not_found(id));
+        }
+        self.bus.announce(Changed::Queues).await;
+        Ok(())
     }
 
-    /// Makes an access code in place of the one of its kind, which is void from now on.
+    /// Makes an access code in place of the one of its kind, which is void from now on. Those who signed in with it stay
+    /// connected unless `disconnect`.
     ///
     /// # Errors
     /// Only the store's.
-    pub async fn replace_access_code(&self, kind: AccessCodeKind) -> Result<NewAccessCode> {
+    pub async fn replace_access_code(&self, kind: AccessCodeKind, disconnect: bool) -> Result<NewAccessCode> {
         let new = NewAccessCode { access_key: random_hex(4), access_code: random_hex(16) };
         self.store
             .put_access_code(&AccessCode {
@@ -77,6 +83,9 @@ impl Platform {
                 created_at: self.clock.now(),
             })
             .await?;
+        if kind == AccessCodeKind::Amqp {
+            self.bus.announce(Changed::QueueAccess { disconnect }).await;
+        }
         Ok(new)
     }
 }
