@@ -28,6 +28,10 @@ settings! {
         https: String = "0.0.0.0:8743".to_owned(),
         /// Applications: REST without TLS.
         http: String = "127.0.0.1:8080".to_owned(),
+        /// Applications: AMQP 1.0 over TLS, to read queues.
+        amqps: String = "0.0.0.0:5671".to_owned(),
+        /// Applications: AMQP 1.0 without TLS. For laboratories; access codes can be read on the way.
+        amqp: String = "off".to_owned(),
     }
 }
 
@@ -77,6 +81,7 @@ pub(crate) struct Config {
     pub(crate) device_http: causeway_door_http::HttpDoorSettings,
     pub(crate) api: causeway_api::ApiSettings,
     pub(crate) forwarding: causeway_delivery::ForwardingSettings,
+    pub(crate) amqp: causeway_delivery::AmqpSettings,
 }
 
 /// Calls `$each!(part)` for every part of a configuration.
@@ -85,7 +90,7 @@ macro_rules! for_each_part {
         let config = $config;
         let outcome: Result<bool, String> = (|| {
             for_each_part!(@try config, $part, $body;
-                listen, tls, clock, log, store, objects, s3, mqtt, device_http, api, forwarding,
+                listen, tls, clock, log, store, objects, s3, mqtt, device_http, api, amqp, forwarding,
                 platform.model, platform.registry, platform.search, platform.certificate, platform.device,
                 platform.command, platform.message, platform.history, platform.push, platform.files, platform.ota,
                 platform.iam, platform.audit, platform.batch, platform.script,

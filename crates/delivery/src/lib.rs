@@ -3,8 +3,10 @@
 //! Promises: every delivery is pushed at least once or given up after `push.retention`; the deliveries of one device
 //! arrive in their order, those of different devices beside each other; a host that keeps failing is left alone for
 //! `push.block`. Memory is bounded however long the outbox is. The crate knows no door and nothing of what a
-//! notification says. Start reading in `worker`, which serves one target; `backlog` keeps the order.
+//! notification says. Start reading in `worker`, which serves one target; `backlog` keeps the order. Queues are not sent to:
+//! their consumers come to the AMQP server in `amqp`.
 
+mod amqp;
 mod backlog;
 mod batch_worker;
 mod client;
@@ -33,6 +35,7 @@ use causeway_platform::settings::PushSettings;
 use tokio_util::sync::CancellationToken;
 
 pub use settings::ForwardingSettings;
+pub use amqp::{AmqpSettings, Server as AmqpServer};
 
 /// The client that calls functions of type `http`. As [`run`], it needs a default TLS provider.
 #[must_use]

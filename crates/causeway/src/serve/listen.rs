@@ -30,6 +30,7 @@ pub(crate) struct Doors {
     pub(crate) mqtt: Arc<causeway_door_mqtt::Door>,
     pub(crate) device_http: causeway_door_http::HttpDoorSettings,
     pub(crate) api_settings: causeway_api::ApiSettings,
+    pub(crate) amqp: Arc<causeway_delivery::AmqpServer>,
 }
 
 /// Binds every door that is not `off`.
@@ -46,6 +47,8 @@ pub(crate) async fn bind_all(settings: &ListenSettings) -> anyhow::Result<Listen
         ("device_files", &settings.device_files),
         ("https", &settings.https),
         ("http", &settings.http),
+        ("amqps", &settings.amqps),
+        ("amqp", &settings.amqp),
     ];
     let mut bound = Vec::new();
     for (door, address) in doors {
@@ -126,6 +129,14 @@ impl Listeners {
                     let settings = doors.device_http.clone();
                     parts.spawn(async move {
                         causeway_door_http::serve_files(platform, settings, listener, stop).await;
+                        door
+                    });
+                }
+                "amqps" | "amqp" => {
+                    let server = doors.amqp.clone();
+                    let tls = (door == "amqps").then_some(tls);
+                    parts.spawn(async move {
+                        server.serve(listener, tls).await;
                         door
                     });
                 }

@@ -112,6 +112,7 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
             mqtt: causeway_door_mqtt::Door::new(platform.clone(), Arc::new(config.mqtt)),
             device_http: config.device_http,
             api_settings: config.api,
+            amqp: causeway_delivery::AmqpServer::new(platform.clone(), config.amqp, stop_doors.clone()),
         },
         &stop_doors,
     );
@@ -147,7 +148,8 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     });
 
     let default_app = platform.default_app().await.map_err(|e| anyhow::anyhow!("{e:?}"))?;
-    let ready = Ready::new(addresses, &certificates.ca, &platform, default_app.id.as_str(), admin);
+    let queues = platform.ensure_queue_access().await.map_err(|e| anyhow::anyhow!("{e:?}"))?;
+    let ready = Ready::new(addresses, &certificates.ca, &platform, default_app.id.as_str(), admin, queues);
     if let Some(path) = &args.ready_file {
         ready.write(path).with_context(|| format!("cannot write the ready file {}", path.display()))?;
     }

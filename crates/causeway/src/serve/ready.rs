@@ -6,6 +6,7 @@ use std::path::Path;
 
 use causeway_platform::Platform;
 use causeway_platform::instance::AdminCredentials;
+use causeway_platform::queue::NewAccessCode;
 use serde::Serialize;
 
 /// The ready file. Tools and tests rely on these names.
@@ -27,10 +28,19 @@ pub(crate) struct Ready {
     /// The first access key; absent with `admin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) access_key: Option<AccessKey>,
+    /// What consumers of queues sign in with.
+    pub(crate) amqp: QueueAccess,
     /// This process.
     pub(crate) pid: u32,
     /// The platform's version.
     pub(crate) version: &'static str,
+}
+
+/// The access code of queues.
+#[derive(Clone, Serialize)]
+pub(crate) struct QueueAccess {
+    pub(crate) access_key: String,
+    pub(crate) access_code: String,
 }
 
 /// A user with its password.
@@ -54,6 +64,7 @@ impl Ready {
         platform: &Platform,
         default_app_id: &str,
         admin: Option<AdminCredentials>,
+        queues: NewAccessCode,
     ) -> Self {
         let ca = std::fs::canonicalize(ca).unwrap_or_else(|_| ca.to_owned());
         Self {
@@ -64,6 +75,7 @@ impl Ready {
             default_app_id: default_app_id.to_owned(),
             access_key: admin.as_ref().map(|a| AccessKey { ak: a.ak.clone(), sk: a.sk.clone() }),
             admin: admin.map(|a| Admin { user: a.user, password: a.password }),
+            amqp: QueueAccess { access_key: queues.access_key, access_code: queues.access_code },
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
         }
@@ -90,6 +102,8 @@ impl Ready {
             ("device_files", "devices, files over HTTP"),
             ("https", "applications, REST over TLS"),
             ("http", "applications, REST"),
+            ("amqps", "applications, AMQP 1.0 over TLS"),
+            ("amqp", "applications, AMQP 1.0"),
         ];
         for (door, what) in names {
             if let Some(address) = self.addresses.get(door) {

@@ -48,6 +48,14 @@ impl Platform {
         self.store.queue(id).await?.ok_or_else(|| not_found(id))
     }
 
+    /// The queue of this name.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn queue_by_name(&self, name: &str) -> Result<Option<Queue>> {
+        self.store.queue_by_name(name).await
+    }
+
     /// A page of queues whose name contains `name`, newest first.
     ///
     /// # Errors

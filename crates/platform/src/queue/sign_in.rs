@@ -57,7 +57,8 @@ impl SignInRefused {
 /// The key and the time, in either order.
 fn parse_user(user: &str) -> Option<(&str, i64)> {
     let (mut key, mut timestamp) = (None, None);
-    for part in user.split('|') {
+    // The vendor's Node.js sample ends the name with a bar (002 §4.6.3.5).
+    for part in user.split('|').filter(|part| !part.is_empty()) {
         let slot = match part.split_once('=')? {
             ("accessKey", value) => key.replace(value),
             ("timestamp", value) => timestamp.replace(value),
@@ -168,6 +169,7 @@ mod tests {
     #[test]
     fn key_time_and_code_must_be_right() {
         check("accessKey=abcd1234|timestamp=1700000000000", "code", Ok(()));
+        check("accessKey=abcd1234|timestamp=1700000000000|", "code", Ok(()));
         check("timestamp=1700000300000|accessKey=abcd1234", "code", Ok(()));
         check("accessKey=abcd1234|timestamp=1699999700000|instanceId=x", "code", Ok(()));
         check("accessKey=abcd1234|timestamp=1700000300001", "code", Err(SignInRefused::Clock));
