@@ -23,7 +23,7 @@ as_root() {
 }
 
 # --- Debian packages -------------------------------------------------------------------------------------------------
-packages=(build-essential ca-certificates curl influxdb mariadb-server mosquitto mosquitto-clients nats-server openssl postgresql python3 python3-venv util-linux)
+packages=(build-essential ca-certificates curl influxdb mariadb-server mosquitto mosquitto-clients nats-server openssl postgresql python3 python3-qpid-proton python3-venv util-linux)
 # A Node.js that did not come from Debian brings its own npm.
 command -v node >/dev/null 2>&1 || packages+=(nodejs)
 command -v npm >/dev/null 2>&1 || packages+=(npm)

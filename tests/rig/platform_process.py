@@ -10,7 +10,7 @@ from pathlib import Path
 from rig.deadline import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-LISTEN_KEYS = ("mqtt", "mqtts", "ws", "wss", "device_https", "https", "http")
+LISTEN_KEYS = ("mqtt", "mqtts", "ws", "wss", "device_https", "https", "http", "amqps", "amqp")
 #: The drain limit of the architecture: every long-running part ends within 10 s of SIGTERM.
 STOP_SECONDS = 10.0
 #: Kept short, so that a command that nobody answers does not cost the suite 20 s.

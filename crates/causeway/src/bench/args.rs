@@ -34,6 +34,8 @@ pub(crate) enum Mode {
     Idle(IdleArgs),
     /// Commands from an application through the platform to a device and back.
     Command(CommandArgs),
+    /// A queue that is filled, and drained by one AMQP 1.0 receiver.
+    Amqp(AmqpArgs),
     /// A batch task that sends a command to many connected devices while others report.
     Batch(BatchArgs),
     /// Authenticated connects, one after another on each line.
@@ -77,6 +79,39 @@ pub(crate) struct TargetArgs {
     /// Also write the report as JSON: to a file, or with `-` to stdout (the table then goes to stderr).
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// `causeway bench amqp`: on a platform, devices fill the queue by reports that a rule forwards; on another broker
+/// (`--target HOST:PORT --user NAME --password TEXT --queue ADDRESS`) a sender does.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AmqpArgs {
+    /// Messages.
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) messages: u32,
+
+    /// Size of each report's payload in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 200)]
+    pub(crate) size: usize,
+
+    /// Credit that the receiver keeps open.
+    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) credit: u32,
+
+    /// Devices that fill the queue of a platform.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) devices: u32,
+
+    /// Receive while the queue is filled, and measure both together.
+    #[arg(long)]
+    pub(crate) together: bool,
+
+    /// Address of the queue on a broker; it must be there.
+    #[arg(long, value_name = "ADDRESS", default_value = "bench_queue")]
+    pub(crate) queue: String,
+
+    /// Options of every mode.
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 /// `causeway bench ingest`

@@ -3,6 +3,8 @@
 //! A mode opens its connections with [`target`], does its work, and hands a [`report`] over. CPU time and memory of the
 //! target come from `/proc` ([`process`]); nothing inside a target is asked.
 
+mod amqp;
+mod amqp_client;
 mod args;
 mod batch;
 mod command;
@@ -26,6 +28,7 @@ pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<()> {
         args::Mode::Ingest(args) => ingest::run(args).await,
         args::Mode::Idle(args) => idle::run(args).await,
         args::Mode::Command(args) => command::run(args).await,
+        args::Mode::Amqp(args) => amqp::run(args).await,
         args::Mode::Batch(args) => batch::run(args).await,
         args::Mode::Connect(args) => connect::run(args).await,
         args::Mode::Registry(args) => registry::run(args).await,

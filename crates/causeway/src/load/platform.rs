@@ -47,8 +47,18 @@ struct ReadyFile {
     ca_cert: Option<PathBuf>,
     project_id: Option<String>,
     access_key: Option<AccessKey>,
+    amqp: Option<AmqpAccess>,
     pid: Option<u32>,
     version: Option<String>,
+}
+
+/// What consumers of queues sign in with.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct AmqpAccess {
+    /// The public half.
+    pub(crate) access_key: String,
+    /// The secret half.
+    pub(crate) access_code: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -57,6 +67,7 @@ struct Addresses {
     mqtts: Option<String>,
     http: Option<String>,
     https: Option<String>,
+    amqp: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +84,10 @@ pub(crate) struct Platform {
     pub(crate) mqtt: Option<String>,
     /// `host:port` of its MQTT door with TLS, when the ready file tells.
     pub(crate) mqtts: Option<String>,
+    /// `host:port` of its plain AMQP door, when the ready file tells.
+    pub(crate) amqp: Option<String>,
+    /// What consumers of its queues sign in with.
+    pub(crate) amqp_access: Option<AmqpAccess>,
     /// PEM file of the authority that signed its certificates.
     pub(crate) ca: Option<PathBuf>,
     /// Its process, when it runs on this machine.
@@ -125,6 +140,8 @@ impl PlatformArgs {
             api,
             mqtt: ready.addresses.mqtt,
             mqtts: ready.addresses.mqtts,
+            amqp: ready.addresses.amqp,
+            amqp_access: ready.amqp,
             ca,
             pid: ready.pid,
             version: ready.version,

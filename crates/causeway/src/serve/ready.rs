@@ -102,8 +102,8 @@ impl Ready {
             ("device_files", "devices, files over HTTP"),
             ("https", "applications, REST over TLS"),
             ("http", "applications, REST"),
-            ("amqps", "applications, AMQP 1.0 over TLS"),
-            ("amqp", "applications, AMQP 1.0"),
+            ("amqps", "applications, AMQP over TLS"),
+            ("amqp", "applications, AMQP"),
         ];
         for (door, what) in names {
             if let Some(address) = self.addresses.get(door) {

@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`split_frame`], then [`Performative::decode`]; [`write`](mod@write) goes the other way.
 
+pub mod client;
 mod read;
 mod value;
 pub mod write;
@@ -14,7 +15,7 @@ pub mod write;
 mod tests;
 
 pub use read::{
-    Attach, Begin, Detach, Disposition, Flow, Open, Outcome, Performative, SaslInit, SettleMode, Source,
+    Attach, Begin, Detach, Disposition, Flow, Open, Outcome, Performative, SaslInit, SettleMode, Source, Transfer,
 };
 pub use value::{Fields, Reader, Value};
 

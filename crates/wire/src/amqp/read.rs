@@ -105,6 +105,15 @@ pub enum Outcome {
     },
 }
 
+/// `[2.7.5]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Number of the delivery; only in its first transfer.
+    pub delivery_id: Option<u32>,
+    /// Others of the delivery follow.
+    pub more: bool,
+}
+
 /// `[2.7.6]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disposition {
@@ -155,8 +164,8 @@ pub enum Performative<'a> {
     Attach(Attach<'a>),
     /// Gives credit.
     Flow(Flow),
-    /// Carries a message, which only a sender does.
-    Transfer,
+    /// Carries a message, or a part of one; its bytes follow the performative.
+    Transfer(Transfer),
     /// Tells outcomes.
     Disposition(Disposition),
     /// Detaches a link.
@@ -188,7 +197,7 @@ impl<'a> Performative<'a> {
             0x11 => Self::Begin(begin(fields)?),
             0x12 => Self::Attach(attach(fields)?),
             0x13 => Self::Flow(flow(fields)?),
-            0x14 => Self::Transfer,
+            0x14 => Self::Transfer(transfer(fields)?),
             0x15 => Self::Disposition(disposition(fields)?),
             0x16 => Self::Detach(Detach { handle: must(fields.number()?)?, closed: fields.flag()? }),
             0x17 => Self::End,
@@ -260,6 +269,13 @@ fn flow(fields: &mut Fields<'_>) -> Result<Flow, Fault> {
     fields.skip(1)?;
     let drain = fields.flag()?;
     Ok(Flow { next_incoming_id, incoming_window, handle, delivery_count, link_credit, drain, echo: fields.flag()? })
+}
+
+fn transfer(fields: &mut Fields<'_>) -> Result<Transfer, Fault> {
+    fields.skip(1)?;
+    let delivery_id = fields.number()?;
+    fields.skip(3)?;
+    Ok(Transfer { delivery_id, more: fields.flag()? })
 }
 
 fn disposition(fields: &mut Fields<'_>) -> Result<Disposition, Fault> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::read::Outcome;
 
-const NULL: u8 = 0x40;
+pub(super) const NULL: u8 = 0x40;
 /// Largest head of a transfer's frame: frame head, descriptor, list head and fields.
 const TRANSFER_HEAD: usize = 64;
 
@@ -100,14 +100,14 @@ pub struct Delivery<'a> {
 const WINDOW: u32 = 0x7fff_ffff;
 
 /// `FrameKind` as its byte.
-const AMQP: u8 = 0;
-const SASL: u8 = 1;
+pub(super) const AMQP: u8 = 0;
+pub(super) const SASL: u8 = 1;
 
 fn put_u32(out: &mut Vec<u8>, n: u32) {
     out.extend_from_slice(&n.to_be_bytes());
 }
 
-fn uint(out: &mut Vec<u8>, n: u32) {
+pub(super) fn uint(out: &mut Vec<u8>, n: u32) {
     match u8::try_from(n) {
         Ok(0) => out.push(0x43),
         Ok(small) => out.extend_from_slice(&[0x52, small]),
@@ -118,12 +118,12 @@ fn uint(out: &mut Vec<u8>, n: u32) {
     }
 }
 
-fn flag(out: &mut Vec<u8>, flag: bool) {
+pub(super) fn flag(out: &mut Vec<u8>, flag: bool) {
     out.push(if flag { 0x41 } else { 0x42 });
 }
 
 /// `narrow` is the code for up to 255 bytes; the one for more is 0x10 higher.
-fn variable(out: &mut Vec<u8>, narrow: u8, bytes: &[u8]) {
+pub(super) fn variable(out: &mut Vec<u8>, narrow: u8, bytes: &[u8]) {
     match u8::try_from(bytes.len()) {
         Ok(length) => out.extend_from_slice(&[narrow, length]),
         Err(_) => {
@@ -134,11 +134,11 @@ fn variable(out: &mut Vec<u8>, narrow: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn string(out: &mut Vec<u8>, text: &str) {
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     variable(out, 0xa1, text.as_bytes());
 }
 
-fn symbol(out: &mut Vec<u8>, text: &str) {
+pub(super) fn symbol(out: &mut Vec<u8>, text: &str) {
     variable(out, 0xa3, text.as_bytes());
 }
 
@@ -161,7 +161,7 @@ fn list(out: &mut Vec<u8>, count: u32, fields: impl FnOnce(&mut Vec<u8>)) {
     out[at..at + 4].copy_from_slice(&size.to_be_bytes());
 }
 
-fn described(out: &mut Vec<u8>, code: u8, count: u32, fields: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn described(out: &mut Vec<u8>, code: u8, count: u32, fields: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&[0x00, 0x53, code]);
     if count == 0 {
         out.push(0x45);
@@ -170,7 +170,7 @@ fn described(out: &mut Vec<u8>, code: u8, count: u32, fields: impl FnOnce(&mut V
     }
 }
 
-fn frame(out: &mut Vec<u8>, kind: u8, channel: u16, body: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn frame(out: &mut Vec<u8>, kind: u8, channel: u16, body: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
     put_u32(out, 0);
     out.extend_from_slice(&[2, kind]);
@@ -180,7 +180,7 @@ fn frame(out: &mut Vec<u8>, kind: u8, channel: u16, body: impl FnOnce(&mut Vec<u
     out[at..at + 4].copy_from_slice(&size.to_be_bytes());
 }
 
-fn performative(out: &mut Vec<u8>, channel: u16, code: u8, count: u32, fields: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn performative(out: &mut Vec<u8>, channel: u16, code: u8, count: u32, fields: impl FnOnce(&mut Vec<u8>)) {
     frame(out, AMQP, channel, |out| described(out, code, count, fields));
 }
 
