@@ -67,11 +67,14 @@ def test_events_of_one_device_and_moment_stay_apart(world, device, influx, forwa
 
 def test_a_point_that_is_refused_does_not_stop_the_others(world, device, influx, forwarding):
     measurement = fresh_name("m")
-    forwarding.start("INFLUXDB_FORWARDING", influx.forwarding(measurement, {"v": "notify_data.body.content.v"}),
-                     resource="device.message")
+    action_id = forwarding.start("INFLUXDB_FORWARDING", influx.forwarding(measurement, {"v": "notify_data.body.content.v"}),
+                                 resource="device.message")
     link = device.connect()
     for value in (1, 2, "three", 4, None, 6):
         link.send("sys/messages/up", {"v": value})
     assert [point["v"] for point in points(influx, measurement, 4)] == [1, 2, 4, 6]
-    wait_for(lambda: "can never be taken" in world.platform.log_tail(200), 20, "the refusal in the log")
+    forwarding.wait_counters(action_id, written=6, delivered=4, rejected=2)
+    wrong = forwarding.test(forwarding.start("INFLUXDB_FORWARDING", influx.forwarding(measurement, {"v": "v"}) | {
+        "password": "wrong"}), {"v": 1})
+    assert wrong.get("reason") == "refused" and "401" in wrong["detail"], wrong
     assert influx.password not in world.platform.log_path.read_text()

@@ -73,14 +73,15 @@ def test_output_of_a_selection(world, device, maria, table, forwarding):
 
 
 def test_a_row_that_is_refused_does_not_stop_the_others(world, device, maria, table, forwarding):
-    forwarding.start("MYSQL_FORWARDING", maria.forwarding(table, {"value": f"{PROPERTIES}.value", "note": f"{PROPERTIES}.note"}))
+    action_id = forwarding.start("MYSQL_FORWARDING", maria.forwarding(table, {
+        "value": f"{PROPERTIES}.value", "note": f"{PROPERTIES}.note"}))
     link = device.connect()
     for number in range(1, 31):
         # Six characters are one too many; without a note the column has no value and must not be NULL.
         link.report(value=number, **({} if number % 10 == 0 else {"note": "toolong" if number % 7 == 0 else "ok"}))
     expected = [[str(n)] for n in range(1, 31) if n % 7 and n % 10]
     assert rows(maria, table, "value", len(expected)) == expected
-    assert "can never be taken" in world.platform.log_tail(200)
+    forwarding.wait_counters(action_id, written=30, delivered=len(expected), rejected=30 - len(expected))
 
 
 def test_rows_wait_for_a_server_that_is_away(own_world, maria, table):
@@ -110,13 +111,18 @@ def test_over_tls(world, device, maria, table, forwarding, authority):
     assert rows(maria, table, "value", 1) == [["3"]]
 
 
-def test_a_server_that_nobody_vouches_for_gets_nothing(world, device, maria, table, forwarding, tmp_path):
-    other = Authority(tmp_path).own.pem
-    forwarding.start("MYSQL_FORWARDING", maria.forwarding(table, {"value": f"{PROPERTIES}.value"}, enable_ssl=True,
-                                                          ca_certificate=other))
-    device.connect().report(value=3)
-    wait_for(lambda: "cannot be reached" in world.platform.log_tail(200), 20, "the failure in the log")
-    assert maria.sql(f"select * from `{table}`") == []
+def test_the_connectivity_test_says_what_is_wrong(world, maria, table, forwarding, tmp_path):
+    detail = maria.forwarding(table, {"value": "value"})
+    stranger = Authority(tmp_path).own.pem
+    for change, reason, word in (({}, None, ""), ({"password": "wrong"}, "refused", "Access denied"),
+                                 ({"table_name": "nope"}, "refused", "nope"), ({"address": {"ip": "127.0.0.1", "port": 1}}, "unreachable", "refused"),
+                                 ({"enable_ssl": True, "ca_certificate": stranger}, "unreachable", "UnknownIssuer")):
+        found = forwarding.test(forwarding.start("MYSQL_FORWARDING", detail | change), {"value": 1})
+        assert (found["success"], found.get("reason")) == (reason is None, reason), found
+        assert word in (found.get("detail") or ""), found
+    rejected = forwarding.test(forwarding.start("MYSQL_FORWARDING", detail), {"value": "many"})
+    assert rejected["reason"] == "rejected" and "many" in rejected["detail"], rejected
+    assert maria.sql(f"select value from `{table}`") == [["1"]]
     assert maria.password not in world.platform.log_path.read_text()
 
 

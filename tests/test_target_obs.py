@@ -125,12 +125,12 @@ def test_the_operators_store_and_keys(platform_factory, s3):
         forwarding = Forwarding(world)
         plain = {"region_name": "cn-north-4", "project_id": "p1", "bucket_name": s3.bucket, "file_path": "own", "linger": 1}
         forwarding.start("OBS_FORWARDING", plain)
-        # An endpoint of the application's choice in the platform's own network gets nothing.
-        forwarding.start("OBS_FORWARDING", detail(s3, "private"))
+        private = forwarding.start("OBS_FORWARDING", detail(s3, "private"))
         device = world.device()
         device.connect().report("Battery", seq=1)
         wait_for(lambda: objects(s3, "own"), 30, "an object")
-        wait_for(lambda: "push.allow_private" in platform.log_tail(200), 20, "the refusal in the log")
+        # An endpoint of the application's choice in the platform's own network gets nothing.
+        assert forwarding.test(private).get("reason") == "not_public"
         assert objects(s3, "private") == {}
         answer = world.rest.post("/routing-rule/actions", json=action_body(
             forwarding.rules[0], "OBS_FORWARDING", plain | {"endpoint": s3.url})).must_be(400)

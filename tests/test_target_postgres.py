@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from rig.authority import Authority
 from rig.deadline import wait_for
 from rig.forwarding import Forwarding
 from rig.postgres_cluster import PostgresCluster
@@ -83,29 +84,58 @@ def test_each_column_gets_its_value(world, device, database, forwarding):
 
 def test_a_row_that_is_refused_does_not_stop_the_others(world, device, database, forwarding):
     database.sql("create table t (value int check (value <> 13), note varchar(5) not null)")
-    forwarding.start("POSTGRESQL_FORWARDING", database.forwarding("t", {
+    action_id = forwarding.start("POSTGRESQL_FORWARDING", database.forwarding("t", {
         "value": f"{PROPERTIES}.value", "note": f"{PROPERTIES}.note"}))
     link = device.connect()
     for number in range(1, 31):
         link.report(value=number, **({} if number % 10 == 0 else {"note": "toolong" if number % 7 == 0 else "ok"}))
     expected = [[str(n)] for n in range(1, 31) if n % 7 and n % 10 and n != 13]
     assert database.rows("select value from t", len(expected)) == expected
+    forwarding.wait_counters(action_id, written=30, delivered=len(expected), rejected=30 - len(expected))
 
 
 def test_events_wait_for_their_table(world, device, database, forwarding):
-    forwarding.start("POSTGRESQL_FORWARDING", database.forwarding("later", {"value": f"{PROPERTIES}.value"}))
+    action_id = forwarding.start("POSTGRESQL_FORWARDING", database.forwarding("later", {"value": f"{PROPERTIES}.value"}))
     link = device.connect()
     for number in range(1, 4):
         link.report(value=number)
-    wait_for(lambda: "later" in world.platform.log_tail(200), 20, "the failure in the log")
+    forwarding.wait_counters(action_id, written=3, waiting=3)
     database.sql("create table later (value int)")
     assert database.rows("select value from later", 3, seconds=60) == [["1"], ["2"], ["3"]]
     assert database.url.password not in world.platform.log_path.read_text()
 
 
-def test_without_tls_on_the_server_a_rule_that_wants_it_sends_nothing(world, device, database, forwarding):
+def test_the_connectivity_test_says_what_is_wrong(database, forwarding):
     database.sql("create table t (value int)")
-    forwarding.start("POSTGRESQL_FORWARDING", database.forwarding("t", {"value": f"{PROPERTIES}.value"}, sslmode="verify-full"))
-    device.connect().report(value=1)
-    wait_for(lambda: "cannot be reached" in world.platform.log_tail(200), 20, "the failure in the log")
-    assert database.sql("select * from t") == []
+    detail = database.forwarding("t", {"value": "value"})
+    for change, reason, word in (({}, None, ""), ({"password": "wrong"}, "refused", "authentication failed"),
+                                 ({"table_name": "nope"}, "refused", "nope"), ({"sslmode": "verify-full"}, "unreachable", "TLS")):
+        found = forwarding.test(forwarding.start("POSTGRESQL_FORWARDING", detail | change), {"value": 1})
+        assert (found["success"], found.get("reason")) == (reason is None, reason), found
+        assert word in (found.get("detail") or ""), found
+    assert database.sql("select value from t") == [["1"]]
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory):
+    """A cluster that speaks TLS, and the authority that vouches for it."""
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    made = PostgresCluster(authority.issue("/CN=localhost", extensions=("subjectAltName=DNS:localhost",)))
+    try:
+        yield made.start(), authority
+    finally:
+        made.stop()
+
+
+def test_over_tls(world, device, secure, forwarding, tmp_path):
+    cluster, authority = secure
+    database = Database(cluster)
+    database.sql("create table t (value int)")
+    detail = database.forwarding("t", {"value": f"{PROPERTIES}.value"}, sslmode="verify-full", ca_certificate=authority.own.pem)
+    forwarding.start("POSTGRESQL_FORWARDING", detail | {"address": {"domain": "localhost", "port": database.url.port}})
+    device.connect().report(value=4)
+    assert database.rows("select value from t", 1) == [["4"]]
+    # The certificate is not of this name, or of another authority.
+    for change in ({}, {"address": {"domain": "localhost", "port": database.url.port}, "ca_certificate": Authority(tmp_path).own.pem}):
+        found = forwarding.test(forwarding.start("POSTGRESQL_FORWARDING", detail | change), {"value": 1})
+        assert found.get("reason") == "unreachable" and "certificate" in found["detail"], found

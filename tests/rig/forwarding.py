@@ -1,5 +1,6 @@
 """Rules of data forwarding with one action each, made by the platform's REST interface."""
 
+from rig.deadline import wait_for
 from rig.world import World, fresh_name
 
 
@@ -20,6 +21,26 @@ class Forwarding:
         action = self.rest.post("/routing-rule/actions", json=action_body(rule_id, channel, detail)).must_be(201).json
         self.rest.put(f"/routing-rule/rules/{rule_id}", json={"active": True}).must_be(200)
         return action["action_id"]
+
+    def counters(self, action_id: str) -> dict:
+        """What became of the events that were written for an action."""
+        targets = self.rest.get("/routing-rule/statistics").must_be(200).json["targets"]
+        [found] = [target for target in targets if target.get("action_id") == action_id]
+        assert found["written"] == sum(found[end] for end in ("delivered", "expired", "overflowed", "rejected", "waiting")), found
+        return found
+
+    def wait_counters(self, action_id: str, seconds: float = 20, **expected) -> dict:
+        def look():
+            found = self.counters(action_id)
+            assert {name: found[name] for name in expected} == expected, found
+            return found
+
+        return wait_for(look, seconds, f"counters {expected}")
+
+    def test(self, action_id: str, message: dict | None = None) -> dict:
+        """The connectivity test."""
+        return self.rest.post(f"/routing-rule/actions/{action_id}/test", json={"message": message} if message else {},
+                              timeout=60).must_be(200).json
 
     def close(self):
         for rule_id in self.rules:

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from requests.structures import CaseInsensitiveDict
+
 
 @dataclass
 class Request:
     method: str
     path: str
-    headers: dict[str, str]
+    headers: CaseInsensitiveDict
     body: bytes
 
 
@@ -23,7 +25,7 @@ class HttpService:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, content = answer(Request("POST", self.path, dict(self.headers.items()), body))
+                status, content = answer(Request("POST", self.path, CaseInsensitiveDict(self.headers.items()), body))
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
                 self.send_header("Content-Type", "application/json")

@@ -32,18 +32,31 @@ def free_port() -> int:
 class PostgresCluster:
     """One cluster; every platform start gets a database of its own from `create_database`."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        """`tls` is a certificate that the server shows."""
         self.bin = _bin_dir()
         # Not pytest's temporary folder: only root may pass through that one.
         self.folder = Path(tempfile.mkdtemp(prefix="causeway-postgres-", dir="/tmp"))
         self.port = None
         self.password = secrets.token_hex(12)
         self._server = None
+        self._tls = []
         self._as = []
         if os.geteuid() == 0:
             owner = pwd.getpwnam("postgres")
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
             self._as = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--init-groups"]
+
+        for name, source in (("cert", tls.cert), ("key", tls.key)) if tls else ():
+            # A key must be the server's own and private.
+            copy = self.folder / f"server.{name}"
+            shutil.copyfile(source, copy)
+            copy.chmod(0o600)
+            if os.geteuid() == 0:
+                os.chown(copy, owner.pw_uid, owner.pw_gid)
+            self._tls += ["-c", f"ssl_{name}_file={copy}"]
+        if tls:
+            self._tls += ["-c", "ssl=on"]
 
     def start(self) -> "PostgresCluster":
         password_file = self.folder / "password"
@@ -66,7 +79,7 @@ class PostgresCluster:
             self._server = subprocess.Popen(
                 ["setpriv", *self._as[1:], "--pdeathsig", "QUIT", str(self.bin / "postgres"), "-D", str(data),
                  "-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-                 "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "max_connections=300"],
+                 "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "max_connections=300", *self._tls],
                 stdout=log, stderr=log, cwd=self.folder)
 
         def answers():

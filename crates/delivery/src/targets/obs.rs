@@ -165,13 +165,15 @@ impl ObsTarget {
     }
 
     fn trouble(&self, error: &object_store::Error) -> Failure {
-        let mut text = error.to_string();
+        let text: String =
+            error.to_string().split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect();
+        let mut inner = String::new();
         let mut cause = std::error::Error::source(error);
         while let Some(found) = cause {
             if found.is::<NotPublic>() {
                 return crate::web::means(crate::client::Outcome::NotPublic, &self.host);
             }
-            text = found.to_string();
+            inner = found.to_string();
             cause = found.source();
         }
         let word = match error {
@@ -180,7 +182,9 @@ impl ObsTarget {
             | object_store::Error::NotFound { .. } => "refused",
             _ => "unreachable",
         };
-        Failure { word, text: format!("{} does not take objects: {error}: {text}", self.host) }
+        // What went wrong with the connection stands in the innermost cause only.
+        let more = if text.contains(inner.trim()) || inner.len() > 200 { String::new() } else { format!(": {inner}") };
+        Failure { word, text: format!("{} does not take objects: {text}{more}", self.host) }
     }
 }
 

@@ -17,7 +17,7 @@ const SCHEMA: &str = "message event {
     REQUIRED INT64 event_time (TIMESTAMP(MILLIS,true));
     OPTIONAL BYTE_ARRAY device_id (UTF8);
     OPTIONAL BYTE_ARRAY resource (UTF8);
-    REQUIRED BYTE_ARRAY body (JSON);
+    REQUIRED BYTE_ARRAY body (UTF8);
 }";
 
 /// The whole file.

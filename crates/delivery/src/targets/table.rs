@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(check(&["a", "b", "c"], 3, &[], &["a", "b", "c"]).await, 1);
         check(&["a", "bad", "c", "d", "bad"], 5, &[1, 4], &["a", "c", "d"]).await;
         check(&["bad"], 1, &[0], &[]).await;
-        check(&["a", "bad", "b", "down", "c"], 3, &[1], &["a", "b"]).await;
+        check(&["a", "bad", "b", "down", "c"], 2, &[1], &["a"]).await;
         check(&["down"], 0, &[], &[]).await;
     }
 }
