@@ -12,12 +12,11 @@ use causeway_model::Timestamp;
 use causeway_wire::signature::SignedRequest;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Workshop;
-use super::obs::header_field;
 use crate::client::{Destination, PushClient};
-use crate::document::Document;
+use crate::names::Names;
 use crate::target::{Failure, Feeding, Item, Sent, Target};
 use crate::web;
 
@@ -30,6 +29,7 @@ const MEDIA_TYPE: &str = "application/json";
 /// See the module text.
 pub(crate) struct DisTarget {
     client: PushClient,
+    names: Names,
     to: Destination,
     /// As it is signed: without the port that the scheme means anyway.
     host: String,
@@ -66,19 +66,25 @@ impl DisTarget {
             (_, id) => ("stream_id", id.clone().unwrap_or_default()),
         };
         let client = if config.endpoint.is_some() { &workshop.client } else { &workshop.trusted };
-        Ok(Self { client: client.clone(), to, host, project, stream, access, secret })
+        Ok(Self {
+            client: client.clone(),
+            names: Names::new(workshop.platform.clone()),
+            to,
+            host,
+            project,
+            stream,
+            access,
+            secret,
+        })
     }
 
-    fn body(&self, items: &[Item]) -> String {
-        let records: Vec<Value> = items
-            .iter()
-            .map(|item| {
-                let device = Document::parse(&item.body).and_then(|d| header_field(&d, "device_id"));
-                // Records of one key stay in their order.
-                let key = device.unwrap_or_else(|| item.device.map_or(item.seq, |no| no.0).to_string());
-                json!({"data": STANDARD.encode(&item.body), "partition_key": key})
-            })
-            .collect();
+    async fn body(&self, items: &[Item]) -> String {
+        let mut records = Vec::with_capacity(items.len());
+        for item in items {
+            // Records of one key stay in their order.
+            let key = self.names.of(item).await.device_id.unwrap_or_else(|| item.seq.to_string());
+            records.push(json!({"data": STANDARD.encode(&item.body), "partition_key": key}));
+        }
         json!({self.stream.0: self.stream.1, "records": records}).to_string()
     }
 
@@ -155,7 +161,7 @@ impl Target for DisTarget {
     }
 
     async fn send(&self, items: &[Item]) -> Sent {
-        let body = self.body(items);
+        let body = self.body(items).await;
         // The service compares it with its own time, not with that of a platform whose clock was moved.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));

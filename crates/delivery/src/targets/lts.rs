@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Workshop;
-use super::obs::header_field;
 use super::table::{BYTES, Inserter, Refusal, insert_all};
 use crate::client::{Destination, PushClient};
 use crate::document::{Document, Found};
+use crate::names::{Named, Names};
 use crate::target::{Feeding, Item, Sent, Target};
 use crate::web;
 
@@ -24,6 +24,7 @@ const INFO: u32 = 9;
 /// See the module text.
 pub(crate) struct LtsTarget {
     client: PushClient,
+    names: Names,
     to: Destination,
     headers: HeaderMap,
     /// Attributes of the resource.
@@ -50,7 +51,13 @@ impl LtsTarget {
             ("log_stream_id", &config.log_stream_id),
         ];
         resource.extend(optional.iter().filter_map(|(name, text)| text.as_deref().map(|text| attribute(name, text))));
-        Ok(Self { client: workshop.client.clone(), to, headers, resource })
+        Ok(Self {
+            client: workshop.client.clone(),
+            names: Names::new(workshop.platform.clone()),
+            to,
+            headers,
+            resource,
+        })
     }
 
     fn body(&self, records: &[Value]) -> Value {
@@ -65,7 +72,7 @@ fn attribute(name: &str, text: &str) -> Value {
     json!({"key": name, "value": {"stringValue": text}})
 }
 
-fn record(item: &Item) -> Value {
+fn record(item: &Item, named: &Named) -> Value {
     let text = String::from_utf8_lossy(&item.body);
     let mut attributes = vec![json!({"key": "seq", "value": {"intValue": item.seq.to_string()}})];
     if let Some(document) = Document::parse(&item.body) {
@@ -74,12 +81,9 @@ fn record(item: &Item) -> Value {
                 attributes.push(attribute(name, &text));
             }
         }
-        for name in ["app_id", "device_id", "product_id"] {
-            if let Some(text) = header_field(&document, name) {
-                attributes.push(attribute(name, &text));
-            }
-        }
     }
+    let ids = [("app_id", &named.app_id), ("device_id", &named.device_id), ("product_id", &named.product_id)];
+    attributes.extend(ids.iter().filter_map(|(name, id)| id.as_deref().map(|id| attribute(name, id))));
     let time = item.at.0.saturating_mul(1_000_000).max(0).to_string();
     json!({
         "timeUnixNano": time,
@@ -98,7 +102,10 @@ impl Target for LtsTarget {
     }
 
     async fn send(&self, items: &[Item]) -> Sent {
-        let records: Vec<Value> = items.iter().map(record).collect();
+        let mut records = Vec::with_capacity(items.len());
+        for item in items {
+            records.push(record(item, &self.names.of(item).await));
+        }
         let mut export = Export { target: self, rejected: Vec::new(), before: 0 };
         let mut sent = insert_all(&mut export, &records).await;
         sent.rejected.append(&mut export.rejected);
@@ -177,7 +184,8 @@ mod tests {
     fn a_record_has_the_event_and_its_names() {
         let body =
             r#"{"resource":"runlog","event":"report","notify_data":{"header":{"device_id":"d1"},"body":{"x":1}}}"#;
-        let record = record(&Item { seq: 7, device: None, at: Timestamp(1_500), body: body.into() });
+        let named = Named { device_id: Some("d1".to_owned()), ..Named::default() };
+        let record = record(&Item { seq: 7, device: None, at: Timestamp(1_500), body: body.into() }, &named);
         assert_eq!(record["timeUnixNano"], "1500000000");
         assert_eq!(record["body"]["stringValue"], body);
         let attributes = record["attributes"].as_array().expect("a list");

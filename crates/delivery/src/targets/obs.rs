@@ -21,17 +21,24 @@ use object_store::{Attribute, Attributes, ClientOptions, ObjectStore, PutOptions
 use super::Workshop;
 use super::parquet_file;
 use crate::client::{Destination, NotPublic};
-use crate::document::{Document, Found};
+use crate::names::{Named, Names};
 use crate::target::{Failure, Feeding, Item, Sent, Target};
 use crate::web::Connector;
 
 /// Deliveries of one batch at most.
 const ROWS: usize = 100_000;
 
+/// A delivery and whose event it is.
+pub(super) struct Told {
+    pub(super) item: Item,
+    pub(super) named: Named,
+}
+
 /// See the module text.
 pub(crate) struct ObsTarget {
     store: Arc<AmazonS3>,
     host: String,
+    names: Names,
     /// May have templates.
     folder: String,
     format: Format,
@@ -69,7 +76,7 @@ impl Format {
         }
     }
 
-    fn encode(self, items: &[&Item]) -> Result<Vec<u8>, String> {
+    fn encode(self, items: &[Told]) -> Result<Vec<u8>, String> {
         match self {
             Self::Ndjson { gzip: false } => Ok(lines(items)),
             Self::Ndjson { gzip: true } => {
@@ -82,10 +89,10 @@ impl Format {
 }
 
 /// Notifications have no line breaks of their own: they are written without white space, and texts escape them.
-fn lines(items: &[&Item]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(items.iter().map(|item| item.body.len() + 1).sum());
-    for item in items {
-        out.extend(item.body.iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b }));
+fn lines(items: &[Told]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(items.iter().map(|told| told.item.body.len() + 1).sum());
+    for told in items {
+        out.extend(told.item.body.iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b }));
         out.push(b'\n');
     }
     out
@@ -131,6 +138,7 @@ impl ObsTarget {
         Ok(Self {
             store: Arc::new(store),
             host,
+            names: Names::new(workshop.platform.clone()),
             folder: to.file_path.clone().unwrap_or_default(),
             format: Format::of(to),
             bytes: to.max_size.unwrap_or(8 << 20) as usize,
@@ -139,20 +147,22 @@ impl ObsTarget {
     }
 
     /// Items by the folder that they belong into, each group in its order.
-    fn grouped<'i>(&self, items: &'i [Item]) -> BTreeMap<String, Vec<&'i Item>> {
-        let mut groups: BTreeMap<String, Vec<&Item>> = BTreeMap::new();
+    async fn grouped(&self, items: &[Item]) -> BTreeMap<String, Vec<Told>> {
+        let mut groups: BTreeMap<String, Vec<Told>> = BTreeMap::new();
         for item in items {
-            groups.entry(rendered(&self.folder, item)).or_default().push(item);
+            // Bodies are shared and not copied.
+            let told = Told { named: self.names.of(item).await, item: item.clone() };
+            groups.entry(rendered(&self.folder, &told)).or_default().push(told);
         }
         groups
     }
 
-    async fn put(&self, folder: &str, items: Vec<Item>) -> Result<(), Failure> {
-        let Some(first) = items.first() else { return Ok(()) };
+    async fn put(&self, folder: &str, items: Vec<Told>) -> Result<(), Failure> {
+        let Some(Told { item: first, .. }) = items.first() else { return Ok(()) };
         let path = Path::from(format!("{folder}/{}", object_name(first.at, first.seq, self.format)));
         let format = self.format;
         // Packing megabytes would hold up other connections.
-        let encoded = tokio::task::spawn_blocking(move || format.encode(&items.iter().collect::<Vec<_>>())).await;
+        let encoded = tokio::task::spawn_blocking(move || format.encode(&items)).await;
         let encoded = encoded.map_err(|error| error.to_string()).and_then(|encoded| encoded);
         let encoded = encoded.map_err(|text| Failure { word: "encoding", text })?;
         let mut attributes = Attributes::new();
@@ -195,9 +205,8 @@ impl Target for ObsTarget {
     }
 
     async fn send(&self, items: &[Item]) -> Sent {
-        for (folder, group) in self.grouped(items) {
-            // Bodies are shared and not copied.
-            if let Err(failure) = self.put(&folder, group.into_iter().cloned().collect()).await {
+        for (folder, group) in self.grouped(items).await {
+            if let Err(failure) = self.put(&folder, group).await {
                 return Sent { failure: Some(failure), ..Sent::default() };
             }
         }
@@ -216,67 +225,34 @@ fn object_name(at: Timestamp, seq: i64, format: Format) -> String {
     format!("{}-{seq:020}.{}", at.millis().replace(['-', ':', '.'], ""), format.suffix())
 }
 
-fn rendered(template: &str, item: &Item) -> String {
+fn rendered(template: &str, told: &Told) -> String {
     if !template.contains('{') {
         return template.to_owned();
     }
-    let time = item.at.millis();
-    let mut text = template.to_owned();
+    let time = told.item.at.millis();
+    let mut text = template.replace("{deviceId}", "{device_id}").replace("{appId}", "{app_id}");
     for (name, part) in [("YYYY", 0..4), ("yyyy", 0..4), ("MM", 5..7), ("DD", 8..10), ("dd", 8..10), ("HH", 11..13)] {
         text = text.replace(&format!("{{{name}}}"), &time[part]);
     }
-    if text.contains('{') {
-        let document = Document::parse(&item.body);
-        let named = |name: &str| named(document.as_ref(), name);
-        let (device, app) = (named("device_id"), named("app_id"));
-        for (name, value) in [("deviceId", &device), ("device_id", &device), ("appId", &app), ("app_id", &app)] {
-            text = text.replace(&format!("{{{name}}}"), value);
-        }
-    }
-    text
-}
-
-/// Something of the header of a notification, or of a selection, as part of a path.
-fn named(document: Option<&Document<'_>>, name: &str) -> String {
-    let found = document.and_then(|d| header_field(d, name));
-    let text: String = found
-        .unwrap_or_default()
-        .chars()
-        .take(256)
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' })
-        .collect();
-    if text.is_empty() { "none".to_owned() } else { text }
-}
-
-/// A text of the header, wherever a selection left it.
-pub(super) fn header_field(document: &Document<'_>, name: &str) -> Option<String> {
-    let places = [format!("notify_data.header.{name}"), format!("header.{name}"), name.to_owned()];
-    places.iter().find_map(|place| match document.find(place) {
-        Some(Found::Text(text)) => Some(text.into_owned()),
-        _ => None,
-    })
+    told.named.fill(&text, |c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn item(seq: i64, at: &str, device: &str) -> Item {
-        let body = format!(
-            r#"{{"resource":"device.property","notify_data":{{"header":{{"app_id":"a1","device_id":"{device}"}}}}}}"#
-        );
-        Item { seq, device: None, at: Timestamp::parse(at).expect("a time"), body: body.into() }
+    fn told(seq: i64, at: &str, device: Option<&str>) -> Told {
+        let named = Named { device_id: device.map(str::to_owned), app_id: Some("a1".to_owned()), ..Named::default() };
+        let at = Timestamp::parse(at).expect("a time");
+        Told { item: Item { seq, device: None, at, body: Bytes::from_static(b"{\"a\":\n1}") }, named }
     }
 
     #[test]
     fn folders_follow_their_template() {
-        let at = item(1, "20260102T030405Z", "d/../1");
+        let at = told(1, "20260102T030405Z", Some("d/../1"));
         assert_eq!(rendered("plain/path", &at), "plain/path");
         assert_eq!(rendered("{YYYY}/{MM}/{DD}/{HH}/{appId}/{deviceId}", &at), "2026/01/02/03/a1/d____1");
-        let bare = Item { body: Bytes::from_static(b"{\"x\":1}"), ..at.clone() };
-        assert_eq!(rendered("{device_id}", &bare), "none");
-        let selected = Item { body: Bytes::from_static(b"{\"notify_data.header.device_id\":\"d1\"}"), ..at };
-        assert_eq!(rendered("{device_id}", &selected), "d1");
+        assert_eq!(rendered("{yyyy}{dd}/{device_id}", &told(1, "20260102T030405Z", None)), "202602/none");
     }
 
     #[test]
@@ -290,12 +266,7 @@ mod tests {
 
     #[test]
     fn lines_are_one_object_each() {
-        let items = [
-            Item { body: Bytes::from_static(b"{\"a\":\n1}"), ..item(1, "20260102T030405Z", "d") },
-            item(2, "20260102T030405Z", "d"),
-        ];
-        let text = String::from_utf8(lines(&items.iter().collect::<Vec<_>>())).expect("text");
-        assert_eq!(text.lines().count(), 2);
-        assert!(text.ends_with("}\n"));
+        let items = [told(1, "20260102T030405Z", None), told(2, "20260102T030405Z", None)];
+        assert_eq!(lines(&items), b"{\"a\": 1}\n{\"a\": 1}\n");
     }
 }

@@ -9,9 +9,8 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
-use super::obs::header_field;
+use super::obs::Told;
 use crate::document::{Document, Found};
-use crate::target::Item;
 
 const SCHEMA: &str = "message event {
     REQUIRED INT64 event_time (TIMESTAMP(MILLIS,true));
@@ -21,7 +20,7 @@ const SCHEMA: &str = "message event {
 }";
 
 /// The whole file.
-pub(super) fn encode(items: &[&Item], zstd: bool) -> Result<Vec<u8>> {
+pub(super) fn encode(items: &[Told], zstd: bool) -> Result<Vec<u8>> {
     let compression = if zstd { Compression::ZSTD(ZstdLevel::default()) } else { Compression::UNCOMPRESSED };
     let properties = WriterProperties::builder()
         .set_compression(compression)
@@ -32,16 +31,16 @@ pub(super) fn encode(items: &[&Item], zstd: bool) -> Result<Vec<u8>> {
     let mut writer = SerializedFileWriter::new(&mut file, schema, Arc::new(properties))?;
     let mut group = writer.next_row_group()?;
 
-    let times: Vec<i64> = items.iter().map(|item| item.at.0).collect();
+    let times: Vec<i64> = items.iter().map(|told| told.item.at.0).collect();
     let mut column = group.next_column()?.ok_or_else(missing)?;
     column.typed::<Int64Type>().write_batch(&times, None, None)?;
     column.close()?;
 
-    let names: Vec<(Option<String>, Option<String>)> = items.iter().map(|item| names(&item.body)).collect();
-    optional_texts(&mut group, names.iter().map(|(device, _)| device.as_deref()))?;
-    optional_texts(&mut group, names.iter().map(|(_, resource)| resource.as_deref()))?;
+    optional_texts(&mut group, items.iter().map(|told| told.named.device_id.as_deref()))?;
+    let resources: Vec<Option<String>> = items.iter().map(|told| resource(&told.item.body)).collect();
+    optional_texts(&mut group, resources.iter().map(Option::as_deref))?;
 
-    let bodies: Vec<ByteArray> = items.iter().map(|item| ByteArray::from(item.body.clone())).collect();
+    let bodies: Vec<ByteArray> = items.iter().map(|told| ByteArray::from(told.item.body.clone())).collect();
     let mut column = group.next_column()?.ok_or_else(missing)?;
     column.typed::<ByteArrayType>().write_batch(&bodies, None, None)?;
     column.close()?;
@@ -51,13 +50,11 @@ pub(super) fn encode(items: &[&Item], zstd: bool) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-fn names(body: &[u8]) -> (Option<String>, Option<String>) {
-    let Some(document) = Document::parse(body) else { return (None, None) };
-    let resource = match document.find("resource") {
-        Some(Found::Text(text)) => Some(text.into_owned()),
+fn resource(body: &[u8]) -> Option<String> {
+    match Document::parse(body)?.find("resource")? {
+        Found::Text(text) => Some(text.into_owned()),
         _ => None,
-    };
-    (header_field(&document, "device_id"), resource)
+    }
 }
 
 fn optional_texts<'a, W: std::io::Write + Send>(
@@ -87,6 +84,8 @@ mod tests {
     use parquet::record::RowAccessor as _;
 
     use super::*;
+    use crate::names::Named;
+    use crate::target::Item;
 
     #[test]
     fn rows_come_back() {
@@ -94,7 +93,7 @@ mod tests {
         let items =
             [item(r#"{"resource":"device.status","notify_data":{"header":{"device_id":"d1"}}}"#), item(r#"{"x":1}"#)];
         for zstd in [false, true] {
-            let file = encode(&items.iter().collect::<Vec<_>>(), zstd).expect("a file");
+            let file = encode(&items, zstd).expect("a file");
             let reader = SerializedFileReader::new(Bytes::from(file)).expect("sound");
             assert_eq!(reader.metadata().num_row_groups(), 1);
             let rows: Vec<_> = reader.get_row_iter(None).expect("rows").map(|r| r.expect("a row")).collect();
