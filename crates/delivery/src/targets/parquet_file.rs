@@ -89,9 +89,11 @@ mod tests {
 
     #[test]
     fn rows_come_back() {
-        let item = |body: &'static str| Item { seq: 1, device: None, at: Timestamp(1_500), body: body.into() };
-        let items =
-            [item(r#"{"resource":"device.status","notify_data":{"header":{"device_id":"d1"}}}"#), item(r#"{"x":1}"#)];
+        let told = |body: &'static str, device: Option<&str>| Told {
+            item: Item { seq: 1, device: None, at: Timestamp(1_500), body: body.into() },
+            named: Named { device_id: device.map(str::to_owned), ..Named::default() },
+        };
+        let items = [told(r#"{"resource":"device.status"}"#, Some("d1")), told(r#"{"x":1}"#, None)];
         for zstd in [false, true] {
             let file = encode(&items, zstd).expect("a file");
             let reader = SerializedFileReader::new(Bytes::from(file)).expect("sound");
