@@ -94,7 +94,7 @@ macro_rules! for_each_part {
                 platform.model, platform.registry, platform.search, platform.certificate, platform.device,
                 platform.command, platform.message, platform.history, platform.push, platform.files, platform.ota,
                 platform.iam, platform.audit, platform.batch, platform.script,
-                platform.alarm, platform.notify, platform.mail, platform.sms);
+                platform.alarm, platform.run_log, platform.notify, platform.mail, platform.sms);
             Ok(false)
         })();
         outcome

@@ -35,6 +35,7 @@ pub mod property;
 pub mod provisioning;
 pub mod queue;
 pub mod routing;
+mod runlog;
 pub mod search;
 pub mod secrets;
 pub mod session;

@@ -248,6 +248,22 @@ settings! {
 }
 
 settings! {
+    /// The run log (002 §6.5). Lines are made for rules that forward the source `runlog` only.
+    pub struct RunLogSettings in "run_log" {
+        /// Devices that come and go.
+        device_status: bool = true,
+        /// Messages, both ways.
+        device_message: bool = true,
+        /// Commands.
+        device_command: bool = true,
+        /// Properties, both ways.
+        device_property: bool = true,
+        /// Most bytes of a request or result in a line; longer ones are cut.
+        max_text: u32 = 1024,
+    }
+}
+
+settings! {
     /// Notification topics.
     pub struct NotifySettings in "notify" {
         /// Most notification topics of an instance.
@@ -431,6 +447,8 @@ pub struct PlatformSettings {
     pub audit: AuditSettings,
     /// See [`AlarmSettings`].
     pub alarm: AlarmSettings,
+    /// See [`RunLogSettings`].
+    pub run_log: RunLogSettings,
     /// See [`NotifySettings`].
     pub notify: NotifySettings,
     /// See [`MailSettings`].

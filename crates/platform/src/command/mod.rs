@@ -5,9 +5,11 @@ use std::sync::Arc;
 use causeway_model::properties::PropertyObject;
 use causeway_model::registry::Device;
 use causeway_model::{Code, DeviceId, Error, Result};
+use causeway_rules::event::write_field;
 
 use crate::Platform;
 use crate::downlink::{Answer, Downlink};
+use crate::runlog::{Business, Line, outcome};
 
 /// A command to send.
 #[derive(Clone, Debug)]
@@ -29,6 +31,21 @@ pub struct CommandAnswer {
     pub answer: Answer,
 }
 
+/// A command as its request says it.
+fn command_text(command: &NewCommand) -> String {
+    let mut text = String::from("{");
+    for (name, value) in [("service_id", &command.service_id), ("command_name", &command.command_name)] {
+        if let Some(value) = value {
+            write_field(&mut text, name, value);
+            text.push(',');
+        }
+    }
+    text.push_str(r#""paras":"#);
+    text.push_str(command.paras.as_str());
+    text.push('}');
+    text
+}
+
 impl Platform {
     /// Sends a command and waits for the device's answer.
     ///
@@ -37,6 +54,19 @@ impl Platform {
     /// [`Code::DeviceOffline`]; [`Code::CommandTimeout`]; [`Code::TooManyPending`].
     pub async fn send_command(&self, id: &DeviceId, command: NewCommand) -> Result<CommandAnswer> {
         let device = self.device(id).await?;
+        let request = command_text(&command);
+        let done = self.command(&device, command).await;
+        self.log_call(&device, Business::Command, || {
+            let (result, status) = outcome(&done, "200", |a| String::from_utf8_lossy(&a.answer.body));
+            let operation = self.device_path(&device, "/commands").into();
+            Line { business: Business::Command, operation, request: request.into(), result, status }
+        })
+        .await;
+        done
+    }
+
+    async fn command(&self, device: &Device, command: NewCommand) -> Result<CommandAnswer> {
+        let id = &device.id;
         let Some(product) = self.products.get(&*self.store, device.product_no).await? else {
             return Err(Error::internal(format!("device {id} has no product")));
         };
@@ -45,6 +75,7 @@ impl Platform {
             product.current().model.check_command(service_id, name, &command.paras)?;
         }
         let request_id = new_request_id();
+        let request = command_text(&command);
         let downlink = Downlink::Command {
             request_id: request_id.clone(),
             object_device_id: device.id.clone(),
@@ -52,7 +83,12 @@ impl Platform {
             command_name: command.command_name.unwrap_or_default(),
             paras: command.paras.as_str().to_owned(),
         };
-        let answer = self.ask(&device, request_id.clone(), downlink).await?;
+        let answered = self.ask(device, request_id.clone(), downlink).await;
+        self.log_sent(device, Business::Command, &answered, || {
+            (format!("$oc/devices/{id}/sys/commands/request_id={request_id}"), request)
+        })
+        .await;
+        let answer = answered?;
         metrics::counter!("causeway_commands_total", "outcome" => "answered").increment(1);
         Ok(CommandAnswer { command_id: request_id, answer })
     }

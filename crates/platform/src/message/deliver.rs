@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
+use causeway_model::event::Heard;
 use causeway_model::message::{DeviceMessage, MessageStatus, MessageTopic};
 use causeway_model::{Code, DeviceId, Result, Timestamp};
+use causeway_rules::event::write_field;
 use dashmap::DashMap;
 use tokio::sync::oneshot;
 
@@ -12,6 +14,7 @@ use crate::Platform;
 use crate::downlink::Downlink;
 use crate::outbox::NewDelivery;
 use crate::outbox::notification::MessageStatusUpdate;
+use crate::runlog::{Business, Line};
 use crate::uplink::{Change, DeviceContext, Unit};
 
 /// Why a connection cannot send a message.
@@ -174,7 +177,19 @@ impl Platform {
     }
 
     async fn finish_message(&self, context: &Arc<DeviceContext>, head: &MessageHead, outcome: MessageOutcome) {
-        let deliveries = self.status_notifications(context, head, outcome.status, outcome.error.as_ref(), outcome.at);
+        let mut deliveries =
+            self.status_notifications(context, head, outcome.status, outcome.error.as_ref(), outcome.at);
+        deliveries.extend(self.run_line(context, Business::Message, Heard::at(outcome.at), || {
+            let mut request = String::from("{");
+            write_field(&mut request, "message_id", &head.id);
+            request.push('}');
+            let (result, status) = match &outcome.error {
+                Some((code, text)) => (text.as_str().into(), code.as_str()),
+                None => (outcome.status.as_str().into(), "200"),
+            };
+            let operation = head.topic.as_str().into();
+            Line { business: Business::Message, operation, request: request.into(), result, status }
+        }));
         let no = outcome.no;
         let unit = Unit { device: context.no, arrival: outcome.at, change: Change::Message(outcome), deliveries };
         let ticket = self.store.submit(vec![unit]).await;

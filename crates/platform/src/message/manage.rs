@@ -1,9 +1,11 @@
 //! Creating, reading and deleting messages.
 
 use causeway_model::message::{DeviceMessage, Encoding, MessageStatus, MessageTopic, PayloadFormat};
+use causeway_model::registry::Device;
 use causeway_model::{Code, DeviceId, Error, Result};
 
 use crate::Platform;
+use crate::runlog::{Business, Line, outcome};
 
 /// A message to create; checked fields of the API.
 #[derive(Clone, Debug)]
@@ -38,6 +40,19 @@ impl Platform {
     /// declare the topic for subscription.
     pub async fn create_message(&self, id: &DeviceId, new: NewMessage) -> Result<DeviceMessage> {
         let device = self.device(id).await?;
+        let request = new.content.clone();
+        let done = self.message_to(&device, new).await;
+        self.log_call(&device, Business::Message, || {
+            let (result, status) = outcome(&done, "201", |message| message.status.as_str().into());
+            let operation = self.device_path(&device, "/messages").into();
+            Line { business: Business::Message, operation, request: request.into(), result, status }
+        })
+        .await;
+        done
+    }
+
+    async fn message_to(&self, device: &Device, new: NewMessage) -> Result<DeviceMessage> {
+        let id = &device.id;
         let Some(context) = self.context_of(device.clone()).await? else {
             return Err(Error::internal(format!("device {id} has no product")));
         };
@@ -50,7 +65,7 @@ impl Platform {
                 ));
             }
         }
-        let via = self.gateway_of(&device).await?;
+        let via = self.gateway_of(device).await?;
         let online = self.directory.get(via.as_str()).is_some();
         let now = self.clock.now();
         let mut message = DeviceMessage {

@@ -48,7 +48,7 @@ pub(crate) enum About<'a> {
 
 impl Platform {
     /// Deliveries of an event of one device to whoever asked for it; nothing is made when nobody did.
-    fn tell_of_device(
+    pub(crate) fn tell_of_device(
         &self,
         device: &DeviceContext,
         subject: Subject,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use causeway_model::event::Heard;
 use causeway_model::registry::Device;
 use causeway_model::status::{DeviceStatus, StatusEvent};
 use causeway_model::{Code, Error, Result};
@@ -9,6 +10,7 @@ use causeway_model::{Code, Error, Result};
 use crate::Platform;
 use crate::device::SignedIn;
 use crate::downlink::DeviceLink;
+use crate::runlog::{Business, Line, NOTHING};
 use crate::uplink::{Change, DeviceContext, StatusChange, Unit};
 
 /// A registered connection. Dropping it takes the device out of the directory and starts the delay until it is OFFLINE.
@@ -69,6 +71,13 @@ impl Platform {
         let at = self.clock.now();
         let mut deliveries = self.tell_status(device, status, Some(at), at);
         deliveries.extend(self.consider_status(device, status, at));
+        deliveries.extend(self.run_line(device, Business::Status, Heard::at(at), || Line {
+            business: Business::Status,
+            operation: if status == DeviceStatus::Online { "online" } else { "offline" }.into(),
+            request: NOTHING,
+            result: NOTHING,
+            status: "200",
+        }));
         Some(Unit { device: device.no, arrival: at, change: Change::Status(StatusChange { status, at }), deliveries })
     }
 

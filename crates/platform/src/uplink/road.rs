@@ -5,11 +5,13 @@ use std::sync::Arc;
 use causeway_model::event::{AnswerKind, DeviceEvent, Heard, Services};
 use causeway_model::product::Mismatch;
 use causeway_model::{Code, Error, Result};
+use causeway_rules::event::write_field;
 use smallvec::SmallVec;
 
 use super::{Change, CommitTicket, DeviceContext, ReportRow, Unit};
 use crate::Platform;
 use crate::downlink::{Answer, EventNotice};
+use crate::runlog::{Business, Line, NOTHING};
 
 /// What the road made of an event.
 #[derive(Debug, Default)]
@@ -20,6 +22,27 @@ pub struct Taken {
     pub foreign: Vec<String>,
     /// Answers to events. What they tell of is committed already.
     pub answers: Vec<EventNotice>,
+}
+
+/// What the run log tells of a report.
+fn report_line(from: &DeviceContext, device: &DeviceContext, services: &Services<'_>) -> Line<'static> {
+    let tail = if from.id == device.id { "properties/report" } else { "gateway/sub_devices/properties/report" };
+    let mut request = String::from(r#"{"services":["#);
+    for (place, service) in services.iter().enumerate() {
+        request.push_str(if place == 0 { "{" } else { ",{" });
+        write_field(&mut request, "service_id", &service.service_id);
+        request.push_str(r#","properties":"#);
+        request.push_str(service.properties);
+        request.push('}');
+    }
+    request.push_str("]}");
+    Line {
+        business: Business::Property,
+        operation: format!("$oc/devices/{}/sys/{tail}", from.id).into(),
+        request: request.into(),
+        result: NOTHING,
+        status: "200",
+    }
 }
 
 impl Platform {
@@ -36,11 +59,11 @@ impl Platform {
         taken: &mut Taken,
     ) -> Result<()> {
         match event {
-            DeviceEvent::Report(services) => self.take_report(from, &services, heard, taken),
+            DeviceEvent::Report(services) => self.take_report(from, from, &services, heard, taken),
             DeviceEvent::SubDeviceReport(devices) => {
                 for (id, services) in devices {
                     match self.child_of(from, &id).await? {
-                        Some(child) => self.take_report(&child, &services, heard, taken)?,
+                        Some(child) => self.take_report(from, &child, &services, heard, taken)?,
                         None => taken.foreign.push(id.into_owned()),
                     }
                 }
@@ -50,7 +73,14 @@ impl Platform {
                 let Some(speaker) = self.subject(from, object_device_id.as_deref(), taken).await? else {
                     return Ok(());
                 };
-                let deliveries = self.tell_message(&speaker, topic, payload, heard);
+                let mut deliveries = self.tell_message(&speaker, topic, payload, heard);
+                deliveries.extend(self.run_line(&speaker, Business::Message, heard, || Line {
+                    business: Business::Message,
+                    operation: topic.into(),
+                    request: String::from_utf8_lossy(payload),
+                    result: NOTHING,
+                    status: "200",
+                }));
                 if !deliveries.is_empty() {
                     taken.units.push(Unit { device: speaker.no, arrival: heard.at, change: Change::None, deliveries });
                 }
@@ -93,6 +123,7 @@ impl Platform {
 
     fn take_report(
         &self,
+        from: &Arc<DeviceContext>,
         device: &Arc<DeviceContext>,
         services: &Services<'_>,
         heard: Heard<'_>,
@@ -119,6 +150,7 @@ impl Platform {
         }
         let mut deliveries = self.tell_report(device, &rows, heard);
         deliveries.extend(self.consider_report(device, &rows, heard));
+        deliveries.extend(self.run_line(device, Business::Property, heard, || report_line(from, device, services)));
         taken.units.push(Unit { device: device.no, arrival: heard.at, change: Change::Report(rows), deliveries });
         Ok(())
     }
