@@ -25,6 +25,7 @@ mod iam;
 mod instance;
 mod log;
 mod message;
+mod notify;
 mod ota;
 mod outbox;
 mod place;
@@ -65,6 +66,11 @@ macro_rules! contract {
 }
 
 contract! {
+    notify {
+        topics_are_kept_listed_and_limited,
+        subscriptions_are_kept_and_confirmed,
+        what_waits_goes_with_its_subscription,
+    }
     alarm {
         an_alarm_is_kept_whole,
         one_alarm_of_a_key_is_active,
