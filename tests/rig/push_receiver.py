@@ -7,7 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class PushReceiver:
-    def __init__(self):
+    """`tls`: a context of `ssl`, for pushes over HTTPS."""
+
+    def __init__(self, tls=None):
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -15,6 +17,7 @@ class PushReceiver:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
                 status = receiver.take(self.path, self.headers.get("Content-Type", ""), body)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
@@ -28,6 +31,11 @@ class PushReceiver:
             request_queue_size = 64
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if tls else "http"
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        #: Headers of every push, names in lower case.
+        self.headers: list[dict[str, str]] = []
         self.news = threading.Condition()
         #: Every accepted push (answered with 200), in order of arrival.
         self.accepted: list[dict] = []
@@ -39,8 +47,12 @@ class PushReceiver:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     @property
+    def port(self) -> int:
+        return self.server.server_address[1]
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}/push"
+        return f"{self.scheme}://127.0.0.1:{self.port}/push"
 
     def take(self, _path: str, content_type: str, body: bytes) -> int:
         event = json.loads(body)

@@ -120,7 +120,9 @@ mod tests {
         assert!(with("DMS_KAFKA_FORWARDING", sound).is_ok());
         assert!(why("DMS_KAFKA_FORWARDING", r#","username":"u""#).contains("'password'"));
         assert!(why("DMS_KAFKA_FORWARDING", r#","mechanism":"PLAIN""#).contains("'username'"));
-        assert!(why("DMS_KAFKA_FORWARDING", r#","username":"u","password":"p","mechanism":"X""#).contains("SCRAM-SHA-512"));
+        assert!(
+            why("DMS_KAFKA_FORWARDING", r#","username":"u","password":"p","mechanism":"X""#).contains("SCRAM-SHA-512")
+        );
         assert!(why("DMS_KAFKA_FORWARDING", r#","ca_certificate":"x""#).contains("'ca_certificate'"));
         assert!(why("MRS_KAFKA_FORWARDING", r#","kerberos_authentication":true"#).contains("Kerberos"));
         assert!(why("ROMA_FORWARDING", "").contains("username"));

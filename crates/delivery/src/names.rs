@@ -106,7 +106,12 @@ mod tests {
     #[tokio::test]
     async fn a_notification_says_whose_it_is() {
         let names = Names::new(None);
-        let item = |body: &'static str| Item { seq: 1, device: None, at: Timestamp(0), body: Bytes::from_static(body.as_bytes()) };
+        let item = |body: &'static str| Item {
+            seq: 1,
+            device: None,
+            at: Timestamp(0),
+            body: Bytes::from_static(body.as_bytes()),
+        };
         let whole = item(r#"{"notify_data":{"header":{"device_id":"a.b","product_id":"p","app_id":"x","more":1}}}"#);
         let named = names.of(&whole).await;
         assert_eq!(named.fill("s.{app_id}.{product_id}.{device_id}", |c| c == '.'), "s.x.p.a_b");

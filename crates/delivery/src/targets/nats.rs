@@ -185,7 +185,8 @@ impl NatsTarget {
                 continue;
             }
             if connection.max_payload > 0 && item.body.len() + 128 > connection.max_payload {
-                outcomes[at] = Some(Some(format!("it is larger than the server takes ({} bytes)", connection.max_payload)));
+                outcomes[at] =
+                    Some(Some(format!("it is larger than the server takes ({} bytes)", connection.max_payload)));
                 continue;
             }
             if self.is_kept() {
@@ -351,7 +352,12 @@ impl Target for NatsTarget {
                     last = None;
                     break;
                 }
-                Err(failure) => last = Some(failure),
+                Err(mut failure) => {
+                    if self.is_kept() && failure.word == "timeout" {
+                        failure.text.push_str("; look whether a stream takes the subject");
+                    }
+                    last = Some(failure);
+                }
             }
             if last.as_ref().is_none_or(|failure| failure.word != "unreachable") {
                 break;

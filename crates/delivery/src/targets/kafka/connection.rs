@@ -98,8 +98,10 @@ impl Connection {
                 let (scram, first) = Scram::begin(&login.user).ok_or_else(no_random)?;
                 let challenge = self.authenticate(&first).await?;
                 let password = login.password.clone();
-                let answered =
-                    tokio::task::spawn_blocking(move || scram.answer(password.as_str(), &challenge)).await.ok().flatten();
+                let answered = tokio::task::spawn_blocking(move || scram.answer(password.as_str(), &challenge))
+                    .await
+                    .ok()
+                    .flatten();
                 let (last, expected) = answered.ok_or_else(|| self.nonsense())?;
                 let shown = self.authenticate(&last).await?;
                 if !expected.is_shown(&shown) {

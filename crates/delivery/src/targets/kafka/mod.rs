@@ -102,7 +102,8 @@ impl KafkaTarget {
         }
         let mut last = failure("unreachable", "no broker was asked");
         // Brokers that were told of come after those that are configured: the cluster may have moved as a whole.
-        let told = cluster.metadata.brokers.iter().filter_map(|(_, host, port)| Some((host, u16::try_from(*port).ok()?)));
+        let told =
+            cluster.metadata.brokers.iter().filter_map(|(_, host, port)| Some((host, u16::try_from(*port).ok()?)));
         let all: Vec<(String, u16)> =
             self.bootstrap.iter().cloned().chain(told.map(|(host, port)| (host.clone(), port))).collect();
         for (host, port) in all {
@@ -158,8 +159,7 @@ impl KafkaTarget {
             }
         };
         let timeout_ms = i32::try_from(self.net.timeout.as_millis() / 2).unwrap_or(i32::MAX);
-        let answer =
-            connection.call(Api::Produce, |out| wire::produce(out, &self.topic, timeout_ms, batches)).await?;
+        let answer = connection.call(Api::Produce, |out| wire::produce(out, &self.topic, timeout_ms, batches)).await?;
         let outcomes = wire::read_produce(&answer).ok_or_else(|| connection.nonsense())?;
         Ok(outcomes.into_iter().collect())
     }

@@ -102,7 +102,9 @@ mod tests {
 
     #[test]
     fn unsound_challenges_are_refused() {
-        for challenge in ["r=xyzdef,s=c2FsdA==,i=4096", "r=abc,s=c2FsdA==,i=4096", "r=abcd,s=c2FsdA==,i=1", "r=abcd", ""] {
+        for challenge in
+            ["r=xyzdef,s=c2FsdA==,i=4096", "r=abc,s=c2FsdA==,i=4096", "r=abcd,s=c2FsdA==,i=1", "r=abcd", ""]
+        {
             let (scram, _) = Scram::begin_with("u", "abc".to_owned());
             assert!(scram.answer("p", challenge.as_bytes()).is_none(), "{challenge}");
         }
