@@ -4,8 +4,9 @@ import pytest
 
 from rig.authority import Authority
 from rig.deadline import wait_for
-from rig.forwarded import Rule, refused_action, report, seqs
+from rig.forwarded import Rule, must_be_kept_out, refused_action, report, seqs
 from rig.mosquitto_broker import MosquittoBroker, Reader
+from rig.world import World
 
 
 @pytest.fixture
@@ -88,6 +89,14 @@ def test_wrong_credentials_are_told_without_them(own_world, start, tmp_path):
     report(own_world.device(), [1])
     wait_for(lambda: "refused the connection" in own_world.platform.log(), 20, "the failure in the log")
     assert "wrong-word" not in own_world.platform.log()
+
+
+def test_the_own_network_is_not_entered(platform_factory, start, tmp_path):
+    broker = start(MosquittoBroker(tmp_path).start())
+    reader = start(Reader(broker, "iot/#"))
+    careful = start(World(platform_factory({"push.allow_private": "false"}).start()))
+    must_be_kept_out(careful, "MQTT_FORWARDING", detail(broker) | {"address": {"domain": "HOST", "port": broker.port}}, "HOST")
+    assert not reader.messages
 
 
 def test_refusals(world):

@@ -1,5 +1,9 @@
 """What tests of forwarding targets share: one rule with one action, reports to forward, and what arrived of them."""
 
+import json
+import socket
+
+from rig.deadline import wait_for
 from rig.forwarding import Forwarding, action_body
 from rig.world import World, fresh_name
 
@@ -36,3 +40,20 @@ def report(device, numbers):
 
 def seqs(events: list[dict]) -> list[int]:
     return [service["properties"]["seq"] for event in events for service in event["notify_data"]["body"]["services"]]
+
+
+def must_be_kept_out(world: World, channel: str, detail: dict, name: str):
+    """A target in the platform's own network is refused: addresses and names of this machine at once, another name when it
+    is resolved. `detail` has `name` wherever the host stands."""
+    machine = socket.gethostname()
+    for host in ("127.0.0.1", "localhost"):
+        text = json.dumps(detail).replace(name, host)
+        text = text.replace('"domain": "127.0.0.1"', '"ip": "127.0.0.1"')
+        answer = refused_action(world, channel, json.loads(text)).must_be(400)
+        assert "leads into the platform's own network" in answer.json["error_msg"], answer.text
+    rule = Rule(world, channel, json.loads(json.dumps(detail).replace(name, machine)))
+    try:
+        report(world.device(), [1])
+        wait_for(lambda: "leads into the platform's own network" in world.platform.log(), 20, "the refusal in the log")
+    finally:
+        rule.close()

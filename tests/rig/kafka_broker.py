@@ -185,7 +185,8 @@ def records(port: int, topic: str, count: int, seconds: float = 30, **settings) 
     """At least `count` records of a topic, from its beginning; checksums are checked."""
     consumer = Consumer({"bootstrap.servers": f"127.0.0.1:{port}", "group.id": "readers", "check.crcs": True,
                          "enable.auto.commit": False, **settings})
-    partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+    # A topic that is made by whoever writes to it may not be there yet.
+    partitions = wait_for(lambda: consumer.list_topics(topic, timeout=20).topics[topic].partitions, seconds, f"topic {topic}", 0.2)
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     found, end = [], time.monotonic() + seconds
     try:

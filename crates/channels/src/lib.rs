@@ -77,6 +77,21 @@ fn refused(why: impl std::fmt::Display) -> Error {
     Error::invalid(format!("Invalid input. {why}"))
 }
 
+fn unknown(word: &str) -> Error {
+    if word == "DMS_ROCKETMQ_FORWARDING" {
+        return refused("The channel DMS_ROCKETMQ_FORWARDING is not built.");
+    }
+    refused(format_args!("'channel' must be one of {}.", words().join(", ")))
+}
+
+/// What a document needs to know of one channel.
+///
+/// # Errors
+/// [`Code::InvalidInput`](causeway_model::Code::InvalidInput) says which channels there are.
+pub fn about(word: &str) -> Result<About> {
+    all().into_iter().find(|about| about.channel == word).ok_or_else(|| unknown(word))
+}
+
 fn read<C: Configuration>(text: &str) -> Result<C> {
     let member = C::MEMBER;
     let read: C = serde_json::from_str(text).map_err(|e| refused(format_args!("'{member}' cannot be read: {e}.")))?;
@@ -122,10 +137,7 @@ macro_rules! channels {
                 $(if word == <$configuration>::CHANNEL {
                     return Ok(Self::$name(read(text)?));
                 })+
-                if word == "DMS_ROCKETMQ_FORWARDING" {
-                    return Err(refused("The channel DMS_ROCKETMQ_FORWARDING is not built."));
-                }
-                Err(refused(format_args!("'channel' must be one of {}.", words().join(", "))))
+                Err(unknown(word))
             }
 
             /// The channel's word.
