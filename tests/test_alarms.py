@@ -74,7 +74,8 @@ def test_people_acknowledge_and_clear(world):
 
 def test_lists_are_filtered(world):
     device, name = world.device(), fresh_name("alarm")
-    rule(world, device, ">", "8", alarm(f"{name} one", "fault"), alarm(f"{name} two", "fault", severity="minor"))
+    rule(world, device, ">", "8", alarm(f"{name} one", "fault"))
+    rule(world, device, ">", "8", alarm(f"{name} two", "fault", severity="minor"))
     device.connect().report(value=9)
     wait_for(lambda: len(alarms(world, name=name)) == 2)
     mine = {"device_id": device.device_id}

@@ -14,6 +14,8 @@ from functools import cached_property
 
 from rig import platform_times
 from rig.authority import Authority
+from rig.deadline import wait_for
+from rig.device import Registration
 from rig.files import FileArea
 from rig.identity import Identity
 from rig.product_models import THERMOMETER
@@ -141,6 +143,25 @@ class Things:
         return self.make("/amqp-queues", {"queue_name": fresh_name("queue")})["queue_id"]
 
     @cached_property
+    def alarm(self) -> str:
+        """Raised by a rule, for a device that reported once."""
+        made = self.make("/devices", {"device_id": self.name("d"), "node_id": self.name("n"), "product_id": self.product,
+                                      "app_id": self.app_id})
+        device = made["device_id"]
+        condition = {"type": "DEVICE_DATA", "device_property_condition": {"device_id": device, "filters": [
+            {"path": "Temperature/value", "operator": ">", "value": "8"}]}}
+        self.make("/rules", {
+            "name": self.name("r"), "rule_type": "DEVICE_LINKAGE", "app_id": self.app_id,
+            "condition_group": {"conditions": [condition], "logic": "and"},
+            "actions": [{"type": "DEVICE_ALARM", "device_alarm": {
+                "name": self.name("alarm"), "alarm_status": "fault", "severity": "major", "dimension": "device"}}]})
+        registration = Registration(self.platform, device, made["auth_info"]["secret"], made["node_id"], self.product)
+        registration.connect().report(value=9)
+        found = wait_for(lambda: self.admin.get("/alarms", query={"device_id": device}).must_be(200).json["alarms"])
+        registration.close()
+        return found[0]["alarm_id"]
+
+    @cached_property
     def notification_topic(self) -> str:
         return self.make("/notification-topics", {"name": fresh_name("topic")})["topic_id"]
 
@@ -215,7 +236,7 @@ class Things:
         """Everything of this space as the administrator sees it, by path."""
         # All of them first: what is made while looking would look like a change.
         for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "function", "linkage_rule", "ota_module",
-                      "ota_package", "role", "access_key", "subscription", "task", "export", "batch_file"):
+                      "ota_package", "role", "access_key", "alarm", "subscription", "task", "export", "batch_file"):
             getattr(self, thing)
         app = {"app_id": self.app_id}
         looks = [
@@ -228,7 +249,7 @@ class Things:
             ("/device-policies", app), (f"/device-policies/{self.device_policy}", {}), ("/certificates", app),
             (f"/certificates/{self.certificate}", {}), ("/provisioning-templates", {}), ("/amqp-queues", {}),
             ("/rules", app), (f"/rules/{self.linkage_rule}", {}),
-            ("/notification-topics", {}), (f"/notification-topics/{self.notification_topic}/subscriptions", {}),
+            ("/alarms", app), (f"/alarms/{self.alarm}", {}), ("/notification-topics", {}), (f"/notification-topics/{self.notification_topic}/subscriptions", {}),
             ("/functions", app), (f"/functions/{self.function}", {}), ("/files", app), (f"/files/{self.file['file_id']}", {}), ("/ota-upgrades/modules", app),
             ("/ota-upgrades/packages", {**app, "package_type": "firmwarePackage"}),
             (f"/ota-upgrades/modules/{self.ota_module}", {}), (f"/ota-upgrades/packages/{self.ota_package}", {}),
@@ -467,9 +488,9 @@ RECIPES = {
     "delete_rule": lambda t: Request({"rule_id": t.linkage_rule}),
     # Alarms
     "list_alarms": lambda t: Request(),
-    "show_alarm": lambda t: Request({"alarm_id": NOWHERE}),
-    "acknowledge_alarm": lambda t: Request({"alarm_id": NOWHERE}, json={}),
-    "clear_alarm": lambda t: Request({"alarm_id": NOWHERE}, json={}),
+    "show_alarm": lambda t: Request({"alarm_id": t.alarm}),
+    "acknowledge_alarm": lambda t: Request({"alarm_id": t.alarm}, json={}),
+    "clear_alarm": lambda t: Request({"alarm_id": t.alarm}, json={}),
     # Notification topics
     "create_notification_topic": lambda t: Request(json={"name": fresh_name("nt")}),
     "list_notification_topics": lambda t: Request(),
@@ -587,6 +608,8 @@ FOREIGN = [
     ("create_ota_package", lambda a, b: Request(json=new_package(b, a))),
     ("list_ota_modules", lambda a, b: Request(query={"app_id": b.app_id, "product_id": a.product})),
     ("list_ota_package_info", lambda a, b: Request(query={"package_type": "firmwarePackage", "product_id": a.product})),
+    ("list_alarms", lambda a, b: Request(query={"app_id": a.app_id})),
+    ("list_alarms", lambda a, b: Request(query={"device_id": a.device})),
     ("list_audit_logs", lambda a, b: Request(query={"app_id": a.app_id})),
     ("list_audit_logs", lambda a, b: Request(query={"resource_id": a.device})),
     ("add_device", lambda a, b: Request(json={"node_id": "x", "product_id": a.product})),
