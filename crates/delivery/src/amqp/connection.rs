@@ -105,7 +105,14 @@ impl Connection {
                 written = 0;
             }
             if self.stage == Stage::Over && self.talk.out.is_empty() && flushed {
-                let _ = tokio::time::timeout(FAREWELL, writer.shutdown()).await;
+                // What the consumer has in hand is free again from here on.
+                drop(self);
+                let _ = tokio::time::timeout(FAREWELL, async {
+                    let _ = writer.shutdown().await;
+                    // A socket that is closed with bytes unread takes the last words back.
+                    while reader.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {}
+                })
+                .await;
                 return;
             }
             let until = self.next_deadline(heard, said);
@@ -140,16 +147,15 @@ impl Connection {
                     if !self.time_passed(heard, said) {
                         return;
                     }
-                    said = said.max(Instant::now() - SHORTEST_BEAT);
+                    said = Instant::now();
                 }
             }
         }
     }
 
     fn next_deadline(&self, heard: Instant, said: Instant) -> Instant {
-        let idle = self.server.settings.idle_timeout.0;
         let mut until = Instant::now() + Duration::from_secs(3600);
-        if !idle.is_zero() {
+        if let Some(idle) = self.idle() {
             until = until.min(heard + idle);
         }
         if let Some(beat) = self.beat.filter(|_| self.stage == Stage::Open) {
@@ -161,11 +167,16 @@ impl Connection {
         }
     }
 
+    /// The consumer must say something within this; what is closed already has another deadline.
+    fn idle(&self) -> Option<Duration> {
+        let idle = self.server.settings.idle_timeout.0;
+        (!idle.is_zero() && self.stage < Stage::Closing).then_some(idle)
+    }
+
     /// False when the connection is cut.
     fn time_passed(&mut self, heard: Instant, said: Instant) -> bool {
         let now = Instant::now();
-        let idle = self.server.settings.idle_timeout.0;
-        let is_silent = !idle.is_zero() && now >= heard + idle;
+        let is_silent = self.idle().is_some_and(|idle| now >= heard + idle);
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             self.deadline = None;
             if self.stage != Stage::Open {
