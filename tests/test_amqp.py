@@ -237,7 +237,9 @@ def test_outcomes(own_world, queue, reporter, consumers, client):
 def test_order_and_redelivery_after_a_lost_connection(own_world, queue, reporter, consumers):
     queue.feed()
     reporter(*range(1, 51))
-    lost = consumers(own_world.platform, queue.name, credit=30)
+    lost = consumers(own_world.platform, queue.name, credit=0)
+    lost.wait("attached")
+    lost.do("credit", credit=30)
     taken = lost.messages(30)
     assert [seq_of(message) for message in taken] == list(range(1, 31))
     lost.settle("accept", taken[:10])

@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 
-from proton import SSLDomain
+from proton import Delivery, SSLDomain
 from proton.handlers import MessagingHandler
 from proton.reactor import ApplicationEvent, AtMostOnce, Container, EventInjector
 
@@ -83,7 +83,8 @@ class Consumer(MessagingHandler):
                 elif what == "release":
                     self.release(delivery, delivered=False)
                 elif what == "modify":
-                    self.release(delivery, delivered=True)
+                    delivery.local.failed = True
+                    self.settle(delivery, Delivery.MODIFIED)
 
     def on_connection_opened(self, event):
         say("open", idle=event.connection.transport.remote_idle_timeout)
