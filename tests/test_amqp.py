@@ -17,6 +17,21 @@ from rig.world import World
 CLIENTS = pytest.mark.parametrize("client", [PROTON, RHEA], ids=["proton", "rhea"])
 
 
+@pytest.fixture(scope="module")
+def platform(platform_factory):
+    """One of this file's own: other tests replace access codes."""
+    started = platform_factory().start()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def world(platform):
+    made = World(platform)
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def consumers():
     made = []

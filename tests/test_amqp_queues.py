@@ -1,4 +1,4 @@
-"""AMQP queues and access codes (002 §4.6.3): their registry. The server that consumers connect to comes later."""
+"""AMQP queues and access codes (002 §4.6.3): their registry. What consumers see is in test_amqp.py."""
 
 import re
 
