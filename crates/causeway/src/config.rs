@@ -93,7 +93,7 @@ macro_rules! for_each_part {
                 listen, tls, clock, log, store, objects, s3, mqtt, device_http, api, amqp, forwarding,
                 platform.model, platform.registry, platform.search, platform.certificate, platform.device,
                 platform.command, platform.message, platform.history, platform.push, platform.files, platform.ota,
-                platform.iam, platform.audit, platform.batch, platform.script,
+                platform.iam, platform.audit, platform.batch, platform.script, platform.routing,
                 platform.alarm, platform.run_log, platform.notify, platform.mail, platform.sms);
             Ok(false)
         })();

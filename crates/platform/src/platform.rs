@@ -1,7 +1,7 @@
 //! The platform: every use case hangs on this one object, in the folder of its capability.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -30,7 +30,7 @@ use crate::message::MessageWaits;
 use crate::policy::PolicyTable;
 use crate::product::ProductCache;
 use crate::queue::QueueAccess;
-use crate::routing::RouteTable;
+use crate::routing::{Prober, RouteTable};
 use crate::search::SearchRate;
 use crate::secrets::Secrets;
 use crate::session::{Departures, Directory, Waiters};
@@ -72,6 +72,8 @@ pub struct Platform {
     pub directory: Directory,
     pub(crate) files: Files,
     pub(crate) functions: Functions,
+    /// Sends test messages to targets.
+    pub(crate) prober: OnceLock<Arc<dyn Prober>>,
     pub(crate) secrets: Secrets,
     pub(crate) bus: Arc<dyn Bus>,
     /// Requests that wait for a device.
@@ -137,6 +139,7 @@ impl Platform {
             directory: Directory::default(),
             files,
             functions: Functions::default(),
+            prober: OnceLock::new(),
             secrets,
             bus: bus.clone(),
             waiters: Arc::default(),

@@ -410,6 +410,22 @@ settings! {
     }
 }
 
+settings! {
+    /// Data forwarding rules (002 §5.2).
+    pub struct RoutingSettings in "routing" {
+        /// Most forwarding rules of an instance.
+        max_rules: u32 = 100,
+        /// Most actions of a forwarding rule.
+        max_actions: u32 = 10,
+        /// Most characters of each of the clauses `select` and `where`.
+        max_clause: u32 = 2500,
+        /// Most backlog policies of an instance.
+        max_backlog_policies: u32 = 100,
+        /// Most flow control policies of an instance.
+        max_flow_control_policies: u32 = 100,
+    }
+}
+
 /// The platform's settings, part by part.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformSettings {
@@ -437,6 +453,8 @@ pub struct PlatformSettings {
     pub history: HistorySettings,
     /// See [`PushSettings`].
     pub push: PushSettings,
+    /// See [`RoutingSettings`].
+    pub routing: RoutingSettings,
     /// See [`FileSettings`].
     pub files: FileSettings,
     /// See [`OtaSettings`].

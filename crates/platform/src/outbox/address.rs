@@ -57,7 +57,7 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 
 /// The host of a push URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PushHost<'a> {
+pub(crate) enum PushHost<'a> {
     /// Written as an address.
     Address(IpAddr),
     /// A name; where it leads is judged whenever it is resolved.
@@ -67,7 +67,7 @@ pub(super) enum PushHost<'a> {
 impl<'a> PushHost<'a> {
     /// Reads `http(s)://host[:port][/…]`. `None` for anything else: user names, and spellings of an address (`0x7f.1`,
     /// `2130706433`) that another reader could understand differently.
-    pub(super) fn of(url: &'a str) -> Option<Self> {
+    pub(crate) fn of(url: &'a str) -> Option<Self> {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
         let authority = rest.split(['/', '?', '#']).next()?;
         let (host, port) = match authority.strip_prefix('[') {
@@ -98,7 +98,7 @@ impl<'a> PushHost<'a> {
     }
 
     /// Whether it is plain without asking anybody that the host is of the platform's own network.
-    pub(super) fn is_private(self) -> bool {
+    pub(crate) fn is_private(self) -> bool {
         match self {
             Self::Address(address) => !is_public(address),
             Self::Name(name) => {

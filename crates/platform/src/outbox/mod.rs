@@ -5,5 +5,6 @@ pub(crate) mod notification;
 mod port;
 mod targets;
 
+pub(crate) use address::PushHost;
 pub use address::is_public;
 pub use port::*;

@@ -22,7 +22,8 @@ impl Platform {
     pub(crate) async fn reload_routes(&self) -> Result<()> {
         let _turn = self.routes_reloading.lock().await;
         let push = self.store.push_targets().await?;
-        self.routes.store(Arc::new(RouteTable::new(push)));
+        let active = self.store.active_routes().await?;
+        self.routes.store(Arc::new(RouteTable::new(push, &active)));
         self.targets_changed.send_modify(|n| *n += 1);
         Ok(())
     }
