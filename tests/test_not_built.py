@@ -35,6 +35,12 @@ BUILT = {
     "show_targets_in_device_policy", "unbind_device_policy", "update_device_policy",
     "add_queue", "batch_show_queue", "create_access_code", "delete_queue", "show_queue",
     "change_rule_status", "create_rule", "delete_rule", "list_rules", "show_rule", "update_rule",
+    "create_routing_rule", "create_rule_action", "list_routing_rules", "list_rule_actions", "delete_routing_rule",
+    "delete_rule_action", "show_routing_rule", "show_rule_action", "update_routing_rule", "update_rule_action",
+    "create_routing_backlog_policy", "list_routing_backlog_policy", "delete_routing_backlog_policy",
+    "show_routing_backlog_policy", "update_routing_backlog_policy",
+    "create_routing_flow_control_policy", "list_routing_flow_control_policy", "delete_routing_flow_control_policy",
+    "show_routing_flow_control_policy", "update_routing_flow_control_policy",
     "create_ota_module", "create_ota_package", "delete_ota_module", "delete_ota_package", "list_ota_modules",
     "list_ota_package_info", "show_ota_module", "show_ota_package", "update_ota_module",
 }

@@ -171,6 +171,31 @@ class Things:
         return self.make(f"/notification-topics/{self.notification_topic}/subscriptions", body)["subscription_id"]
 
     @cached_property
+    def routing_rule(self) -> str:
+        return self.make("/routing-rule/rules", self.new_routing_rule())["rule_id"]
+
+    def new_routing_rule(self) -> dict:
+        return {"rule_name": self.name("rule"), "subject": {"resource": "device", "event": "create"}, "app_type": "APP",
+                "app_id": self.app_id}
+
+    @cached_property
+    def rule_action(self) -> str:
+        return self.make("/routing-rule/actions", self.new_rule_action())["action_id"]
+
+    def new_rule_action(self) -> dict:
+        return {"rule_id": self.routing_rule, "channel": "HTTP_FORWARDING",
+                "channel_detail": {"http_forwarding": {"url": f"http://127.0.0.1:9/{self.mark}"}}}
+
+    @cached_property
+    def backlog_policy(self) -> str:
+        return self.make("/routing-rule/backlog-policy", {"policy_name": fresh_name("p")})["policy_id"]
+
+    @cached_property
+    def flow_control_policy(self) -> str:
+        return self.make("/routing-rule/flowcontrol-policy",
+                         {"policy_name": fresh_name("p"), "scope": "ACTION", "scope_value": self.rule_action})["policy_id"]
+
+    @cached_property
     def preset(self) -> str:
         return self.admin.get("/product-presets").must_be(200).json["presets"][0]["preset_id"]
 
@@ -236,7 +261,7 @@ class Things:
         """Everything of this space as the administrator sees it, by path."""
         # All of them first: what is made while looking would look like a change.
         for thing in ("message", "topic", "group", "device_policy", "certificate", "template", "queue", "file", "function", "linkage_rule", "ota_module",
-                      "ota_package", "role", "access_key", "alarm", "subscription", "task", "export", "batch_file"):
+                      "ota_package", "rule_action", "backlog_policy", "flow_control_policy", "role", "access_key", "alarm", "subscription", "task", "export", "batch_file"):
             getattr(self, thing)
         app = {"app_id": self.app_id}
         looks = [
@@ -248,6 +273,10 @@ class Things:
             ("/export-tasks", {"resource_type": "BatchTask"}),
             ("/device-policies", app), (f"/device-policies/{self.device_policy}", {}), ("/certificates", app),
             (f"/certificates/{self.certificate}", {}), ("/provisioning-templates", {}), ("/amqp-queues", {}),
+            ("/routing-rule/rules", app), (f"/routing-rule/rules/{self.routing_rule}", {}),
+            ("/routing-rule/actions", app), (f"/routing-rule/actions/{self.rule_action}", {}),
+            (f"/routing-rule/backlog-policy/{self.backlog_policy}", {}),
+            (f"/routing-rule/flowcontrol-policy/{self.flow_control_policy}", {}),
             ("/rules", app), (f"/rules/{self.linkage_rule}", {}),
             ("/alarms", app), (f"/alarms/{self.alarm}", {}), ("/notification-topics", {}), (f"/notification-topics/{self.notification_topic}/subscriptions", {}),
             ("/functions", app), (f"/functions/{self.function}", {}), ("/files", app), (f"/files/{self.file['file_id']}", {}), ("/ota-upgrades/modules", app),
@@ -304,6 +333,14 @@ def of_notification_topic(t, **more):
 
 def of_subscription(t, **more):
     return Request({"topic_id": t.notification_topic, "subscription_id": t.subscription}, **more)
+
+
+def of_rule(t, **more):
+    return Request({"rule_id": t.routing_rule}, **more)
+
+
+def of_action(t, **more):
+    return Request({"action_id": t.rule_action}, **more)
 
 
 def of_file(t, **more):
@@ -473,6 +510,34 @@ RECIPES = {
     "show_log_config": of_device,
     "start_scan": lambda t: of_device(t, json={}),
     "list_scan_results": of_device,
+    # Data forwarding
+    "create_routing_rule": lambda t: Request(json=t.new_routing_rule()),
+    "list_routing_rules": lambda t: Request(),
+    "show_routing_rule": of_rule,
+    "update_routing_rule": lambda t: of_rule(t, json={"rule_name": "changed"}),
+    "delete_routing_rule": of_rule,
+    "create_rule_action": lambda t: Request(json=t.new_rule_action()),
+    "list_rule_actions": lambda t: Request(),
+    "show_rule_action": of_action,
+    "update_rule_action": lambda t: of_action(t, json={
+        "channel": "HTTP_FORWARDING", "channel_detail": {"http_forwarding": {"url": "http://127.0.0.1:9/changed"}}}),
+    "delete_rule_action": of_action,
+    "test_rule_action": lambda t: of_action(t, json={}),
+    "debug_routing_rule": lambda t: Request(json={"resource": "device", "event": "create"}),
+    "list_routing_templates": lambda t: Request(),
+    "list_routing_statistics": lambda t: Request(),
+    "create_routing_backlog_policy": lambda t: Request(json={"policy_name": fresh_name("p")}),
+    "list_routing_backlog_policy": lambda t: Request(),
+    "show_routing_backlog_policy": lambda t: Request({"policy_id": t.backlog_policy}),
+    "update_routing_backlog_policy": lambda t: Request({"policy_id": t.backlog_policy}, json={"policy_name": "changed"}),
+    "delete_routing_backlog_policy": lambda t: Request({"policy_id": t.backlog_policy}),
+    "create_routing_flow_control_policy": lambda t: Request(
+        json={"scope": "RULE", "scope_value": t.routing_rule}),
+    "list_routing_flow_control_policy": lambda t: Request(),
+    "show_routing_flow_control_policy": lambda t: Request({"policy_id": t.flow_control_policy}),
+    "update_routing_flow_control_policy": lambda t: Request(
+        {"policy_id": t.flow_control_policy}, json={"policy_name": "changed"}),
+    "delete_routing_flow_control_policy": lambda t: Request({"policy_id": t.flow_control_policy}),
     # AMQP queues, access code
     "add_queue": lambda t: Request(json={"queue_name": fresh_name("q")}),
     "batch_show_queue": lambda t: Request(),
@@ -584,6 +649,12 @@ RECIPES = {
 #: Bodies and queries by which the user of space `b` tries to reach things of space `a` through things of its own: an
 #: operation, and a function of both spaces.
 FOREIGN = [
+    ("create_routing_rule", lambda a, b: Request(json=b.new_routing_rule() | {"app_id": a.app_id})),
+    ("create_rule_action", lambda a, b: Request(json=b.new_rule_action() | {"rule_id": a.routing_rule})),
+    ("list_routing_rules", lambda a, b: Request(query={"app_id": a.app_id})),
+    ("list_rule_actions", lambda a, b: Request(query={"app_id": a.app_id})),
+    ("list_rule_actions", lambda a, b: Request(query={"rule_id": a.routing_rule})),
+    ("list_routing_statistics", lambda a, b: Request(query={"rule_id": a.routing_rule})),
     ("create_batch_task", lambda a, b: Request(json=b.new_task() | {"app_id": a.app_id})),
     ("create_batch_task", lambda a, b: Request(json=b.new_task() | {"targets_filter": {"group_ids": [a.group]}, "targets": None})),
     ("create_export_task", lambda a, b: Request(json=b.new_export() | {"resource_condition": {"task_id": a.task}})),

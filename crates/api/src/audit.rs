@@ -237,6 +237,14 @@ impl Draft {
                 "rule_id" if self.operation.path.starts_with("/rules/") => {
                     self.app = platform.store.linkage_rule(value).await?.map(|r| r.app_id);
                 }
+                "rule_id" if self.operation.path.starts_with("/routing-rule") => {
+                    let rule = platform.store.routing_rule(value).await?;
+                    self.app = rule.and_then(|r| r.scope.app().cloned());
+                }
+                "action_id" => {
+                    let action = platform.store.routing_action(value).await?;
+                    self.app = action.and_then(|a| a.scope.app().cloned());
+                }
                 "policy_id" if self.operation.path.starts_with("/device-policies") => {
                     self.app = platform.store.policy(value).await?.map(|p| p.app_id);
                 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::flow::Gate;
 use crate::target::{Item, Sent, Target};
 use crate::worker::{DRAIN, LONGEST_SLEEP, Shared};
 
@@ -25,6 +26,7 @@ pub(crate) struct BatchWorker {
     shared: Arc<Shared>,
     target: i64,
     to: Arc<dyn Target>,
+    gate: Gate,
     rows: usize,
     bytes: usize,
     linger: Duration,
@@ -43,6 +45,7 @@ impl BatchWorker {
         shared: Arc<Shared>,
         target: i64,
         to: Arc<dyn Target>,
+        gate: Gate,
         rows: usize,
         bytes: usize,
         linger: Duration,
@@ -51,6 +54,7 @@ impl BatchWorker {
             shared,
             target,
             to,
+            gate,
             rows: rows.max(1),
             bytes,
             linger,
@@ -79,9 +83,14 @@ impl BatchWorker {
                 self.rest(pause, &mut signal, &stop).await;
                 continue;
             }
+            let (granted, wait) = self.gate.take(self.batch.len());
+            if granted == 0 {
+                self.rest(Some(wait), &mut signal, &stop).await;
+                continue;
+            }
             let to = self.to.clone();
             let sent = tokio::select! {
-                sent = to.send(&self.batch) => sent,
+                sent = to.send(&self.batch[..granted]) => sent,
                 () = async { stop.cancelled().await; tokio::time::sleep(DRAIN).await } => return,
             };
             if let Err(error) = self.finish(&sent).await {

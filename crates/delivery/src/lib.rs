@@ -10,10 +10,13 @@ mod amqp;
 mod backlog;
 mod batch_worker;
 mod client;
+mod counting;
 mod document;
+mod flow;
 mod hosts;
 mod names;
 mod net;
+mod probe;
 mod settings;
 mod stream;
 mod supervisor;
@@ -25,6 +28,8 @@ mod worker;
 
 #[cfg(test)]
 mod tests;
+
+pub use probe::prober;
 
 use std::path::Path;
 use std::sync::Arc;

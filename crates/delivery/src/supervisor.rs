@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_channels::Channel;
 use causeway_model::Timestamp;
+use causeway_model::forwarding::FlowScope;
 use causeway_platform::clock::Clock;
 use causeway_platform::notify::Protocol;
 use causeway_platform::outbox::OutboxStore;
+use causeway_platform::routing::OwnTarget;
 use causeway_platform::settings::PushSettings;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -17,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::batch_worker::BatchWorker;
+use crate::counting::Counting;
+use crate::flow::{Flow, Gate};
 use crate::hosts::Hosts;
 use crate::target::{Feeding, Target};
 use crate::targets::Workshop;
-use crate::worker::{Shared, Worker};
+use crate::worker::{Least, Shared, Worker};
 
 /// Targets are looked at this often, besides whenever this node hears of a change.
 const LOOK: Duration = Duration::from_secs(1);
@@ -35,7 +38,7 @@ pub(crate) enum Recipe {
     /// A push address.
     Push(String),
     /// An action of a rule.
-    Channel(Box<Channel>),
+    Action(Box<OwnTarget>),
     /// What linkage rules have to do.
     Linkage,
     /// A subscription of a notification topic: how, and where.
@@ -55,6 +58,9 @@ pub(crate) struct Supervisor {
     shared: Arc<Shared>,
     workshop: Workshop,
     workers: HashMap<i64, Running>,
+    flow: Arc<Flow>,
+    counting: Counting,
+    counted: Option<Instant>,
     swept: Option<Timestamp>,
 }
 
@@ -66,19 +72,31 @@ impl Supervisor {
         workshop: Workshop,
     ) -> Self {
         let hosts = Hosts::new(&settings);
-        let shared = Shared { store, clock, settings, hosts, logged: Mutex::new(None) };
-        Self { shared: Arc::new(shared), workshop, workers: HashMap::new(), swept: None }
+        let shared = Shared { store, clock, settings, hosts, least: Mutex::default(), logged: Mutex::new(None) };
+        Self {
+            shared: Arc::new(shared),
+            workshop,
+            workers: HashMap::new(),
+            flow: Arc::default(),
+            counting: Counting::default(),
+            counted: None,
+            swept: None,
+        }
     }
 
     /// Works until `stop`; returns within ten seconds after it.
     pub(crate) async fn run(mut self, mut changed: watch::Receiver<u64>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             changed.mark_unchanged();
+            if let Err(error) = self.follow_policies().await {
+                tracing::warn!(?error, "policies of forwarding cannot be read now");
+            }
             match self.recipes().await {
                 Ok(recipes) => self.follow(recipes, &stop),
                 Err(error) => tracing::warn!(?error, "targets cannot be read now"),
             }
             self.sweep().await;
+            self.count().await;
             tokio::select! {
                 Ok(()) = changed.changed() => {}
                 () = self.shared.clock.tick(LOOK) => {}
@@ -96,14 +114,45 @@ impl Supervisor {
     /// Every target that this crate sends to, by number.
     async fn recipes(&self) -> causeway_model::Result<HashMap<i64, Recipe>> {
         let push = self.shared.store.push_targets().await?;
-        let linkage = self.workshop.linkage_target().map(|no| (no, Recipe::Linkage));
-        let push = push.into_iter().map(|target| (target.no, Recipe::Push(target.url)));
-        let subscriptions = match &self.workshop.platform {
-            Some(platform) => platform.store.subscriptions(None).await?,
-            None => Vec::new(),
+        let mut recipes: HashMap<i64, Recipe> =
+            push.into_iter().map(|target| (target.no, Recipe::Push(target.url))).collect();
+        if let Some(platform) = &self.workshop.platform {
+            let own = platform.own_targets().await?;
+            recipes.extend(own.into_iter().map(|target| (target.target, Recipe::Action(Box::new(target)))));
+            let subscriptions = platform.store.subscriptions(None).await?;
+            recipes.extend(subscriptions.into_iter().map(|s| (s.target, Recipe::Subscription(s.protocol, s.endpoint))));
+        }
+        recipes.extend(self.workshop.linkage_target().map(|no| (no, Recipe::Linkage)));
+        Ok(recipes)
+    }
+
+    /// Reads how fast deliveries may leave and how much may wait.
+    async fn follow_policies(&mut self) -> causeway_model::Result<()> {
+        let Some(platform) = &self.workshop.platform else { return Ok(()) };
+        self.flow.follow(&platform.store.flow_control_policies().await?);
+        let policies = platform.store.backlog_policies().await?;
+        let least = Least {
+            bytes: policies.iter().map(|p| p.size).min(),
+            // Whatever waits is tried for a moment.
+            ms: policies.iter().map(|p| i64::try_from(p.seconds.max(1)).unwrap_or(i64::MAX / 1000) * 1000).min(),
         };
-        let subscriptions = subscriptions.into_iter().map(|s| (s.target, Recipe::Subscription(s.protocol, s.endpoint)));
-        Ok(push.chain(linkage).chain(subscriptions).collect())
+        let before = std::mem::replace(&mut *self.shared.least.lock(), least);
+        if before != least {
+            self.swept = None;
+        }
+        Ok(())
+    }
+
+    /// Tells metrics what became of deliveries, once in a while.
+    async fn count(&mut self) {
+        if self.counted.is_some_and(|at| at.elapsed() < LOOK) {
+            return;
+        }
+        self.counted = Some(Instant::now());
+        match self.shared.store.target_states().await {
+            Ok(states) => self.counting.tell(&states),
+            Err(error) => tracing::warn!(?error, "targets cannot be counted now"),
+        }
     }
 
     fn follow(&mut self, wanted: HashMap<i64, Recipe>, stop: &CancellationToken) {
@@ -126,13 +175,13 @@ impl Supervisor {
     fn start(&self, no: i64, recipe: Recipe, stop: CancellationToken) -> Running {
         let made = match &recipe {
             Recipe::Push(url) => self.workshop.push(url),
-            Recipe::Channel(channel) => self.workshop.channel(channel),
+            Recipe::Action(own) => self.workshop.channel(&own.channel),
             Recipe::Linkage => self.workshop.linkage(),
             Recipe::Subscription(protocol, endpoint) => self.workshop.subscription(*protocol, endpoint),
         };
         match made {
             Ok(target) => {
-                let (task, host) = self.serve(no, target, stop);
+                let (task, host) = self.serve(no, target, self.gate(&recipe), stop);
                 Running { recipe, host, task: Some(task) }
             }
             Err(why) => {
@@ -142,26 +191,42 @@ impl Supervisor {
         }
     }
 
+    /// The policies that a target is under.
+    fn gate(&self, recipe: &Recipe) -> Gate {
+        let mut scopes = Vec::new();
+        if matches!(recipe, Recipe::Push(_) | Recipe::Action(_)) {
+            scopes.push(FlowScope::User);
+        }
+        if let Recipe::Action(own) = recipe {
+            scopes.push(FlowScope::Channel(own.channel.word().to_owned()));
+            scopes.push(FlowScope::Rule(own.rule_id.clone()));
+            scopes.push(FlowScope::Action(own.action_id.clone()));
+        }
+        Gate::new(self.flow.clone(), scopes)
+    }
+
     fn serve(
         &self,
         no: i64,
         target: Arc<dyn Target>,
+        gate: Gate,
         stop: CancellationToken,
     ) -> (AbortOnDropHandle<()>, Option<String>) {
         let shared = self.shared.clone();
         match target.feeding() {
             Feeding::Lanes { concurrency, host } => {
-                let worker = Worker::new(shared, no, target, concurrency, host.clone());
+                let worker = Worker::new(shared, no, target, gate, concurrency, host.clone());
                 (AbortOnDropHandle::new(tokio::spawn(worker.run(stop))), Some(host))
             }
             Feeding::Batches { rows, bytes, linger } => {
-                let worker = BatchWorker::new(shared, no, target, rows, bytes, linger);
+                let worker = BatchWorker::new(shared, no, target, gate, rows, bytes, linger);
                 (AbortOnDropHandle::new(tokio::spawn(worker.run(stop))), None)
             }
         }
     }
 
-    /// Gives up deliveries that are older than `push.retention`, and the oldest where more than `push.max_backlog` wait.
+    /// Gives up deliveries that are older than `push.retention` and policies allow, and the oldest where more than
+    /// `push.max_backlog` and they allow wait.
     async fn sweep(&mut self) {
         let now = self.shared.clock.now();
         if self.swept.is_some_and(|at| now.0 - at.0 < SWEEP_MS) {
@@ -176,7 +241,7 @@ impl Supervisor {
 
     async fn sweep_all(&self) -> causeway_model::Result<()> {
         let oldest = self.shared.oldest();
-        let most = u64::try_from(self.shared.settings.max_backlog.0).unwrap_or(u64::MAX);
+        let most = self.shared.most_bytes();
         for state in self.shared.store.target_states().await? {
             if state.counters.waiting() == 0 {
                 continue;

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backlog::{Backlog, Job};
+use crate::flow::Gate;
 use crate::hosts::Hosts;
 use crate::target::{Failure, Item, Sent, Target};
 
@@ -27,8 +28,19 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<Clock>,
     pub(crate) settings: PushSettings,
     pub(crate) hosts: Hosts,
+    /// The least of all backlog policies.
+    pub(crate) least: Mutex<Least>,
     /// When a failing push was logged last.
     pub(crate) logged: Mutex<Option<Instant>>,
+}
+
+/// What backlog policies allow: the least of all. Nothing where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Least {
+    /// Bytes that wait for one target.
+    pub(crate) bytes: Option<u64>,
+    /// How long a delivery waits.
+    pub(crate) ms: Option<i64>,
 }
 
 /// Pushes under way may take so long once the worker stops.
@@ -43,12 +55,19 @@ const LOG_EVERY: Duration = Duration::from_secs(5);
 
 impl Shared {
     /// Deliveries whose cause is older are given up. A retention of nothing keeps them until they are taken, as the
-    /// retention of the history does.
+    /// retention of the history does, unless a policy says otherwise.
     pub(crate) fn oldest(&self) -> Timestamp {
-        match self.settings.retention.as_millis() {
-            0 => Timestamp(i64::MIN),
-            retention => self.clock.now().plus_ms(-retention),
+        let retention = Some(self.settings.retention.as_millis()).filter(|ms| *ms > 0);
+        match [retention, self.least.lock().ms].into_iter().flatten().min() {
+            None => Timestamp(i64::MIN),
+            Some(ms) => self.clock.now().plus_ms(-ms),
         }
+    }
+
+    /// Bytes that may wait for one target.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        let most = u64::try_from(self.settings.max_backlog.0).unwrap_or(u64::MAX);
+        self.least.lock().bytes.map_or(most, |bytes| bytes.min(most))
     }
 
     /// Counts a sending, and tells the operator of failures now and then.
@@ -96,6 +115,7 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     target: i64,
     to: Arc<dyn Target>,
+    gate: Gate,
     concurrency: usize,
     host: String,
     backlog: Backlog,
@@ -108,12 +128,20 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// `concurrency` and `host`: see [`Feeding::Lanes`](crate::target::Feeding::Lanes).
-    pub(crate) fn new(shared: Arc<Shared>, target: i64, to: Arc<dyn Target>, concurrency: u32, host: String) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        target: i64,
+        to: Arc<dyn Target>,
+        gate: Gate,
+        concurrency: u32,
+        host: String,
+    ) -> Self {
         let retry_ms = shared.settings.retry.as_millis();
         Self {
             shared,
             target,
             to,
+            gate,
             concurrency: usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX),
             host,
             backlog: Backlog::new(retry_ms),
@@ -170,8 +198,18 @@ impl Worker {
             shorten(sleep, until, now);
         }
         let free = self.concurrency.saturating_sub(under_way);
+        let (granted, wait) = self.gate.take(free);
+        if granted == 0 && free > 0 {
+            *sleep = (*sleep).min(wait.max(Duration::from_millis(1)));
+        }
         let oldest = self.shared.oldest();
-        std::iter::from_fn(|| self.backlog.next(oldest)).take(free).collect()
+        let jobs: Vec<Job> = std::iter::from_fn(|| self.backlog.next(oldest)).take(granted).collect();
+        self.gate.give_back(granted - jobs.len());
+        if granted < free && jobs.len() == granted && granted > 0 {
+            // There may be more than was granted; the next one is granted soon.
+            *sleep = (*sleep).min(Duration::from_millis(1));
+        }
+        jobs
     }
 
     fn next_store_call(

@@ -30,6 +30,7 @@ mod properties;
 mod provisioning_templates;
 mod push;
 mod queues;
+mod routing;
 mod search;
 mod server_certificates;
 mod shadow;

@@ -5,7 +5,7 @@ use super::{
     alarms, apps, audit, batch, broadcasts, certificates, commands, device_certificates, devices, files, functions,
     gateways, groups, history, linkage, logs, messages, model_files, notification_topics, ota, policies, products,
     properties,
-    provisioning_templates, push, queues, search, server_certificates, shadow, tags, topics,
+    provisioning_templates, push, queues, routing, search, server_certificates, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};
@@ -189,28 +189,28 @@ pub(crate) static VENDOR: &[Operation] = &[
     built("delete_ota_package", Delete, "/ota-upgrades/packages/{package_id}", "iotda:otapackages:delete", "OTA modules and packages", &ota::DELETE_PACKAGE),
     built("show_ota_package", Get, "/ota-upgrades/packages/{package_id}", "iotda:otapackages:query", "OTA modules and packages", &ota::SHOW_PACKAGE),
     // Data forwarding rules
-    later("create_routing_rule", Post, "/routing-rule/rules", "iotda:routingrules:create", "Data forwarding rules"),
-    later("create_rule_action", Post, "/routing-rule/actions", "iotda:routingactions:create", "Data forwarding rules"),
-    later("list_routing_rules", Get, "/routing-rule/rules", "iotda:routingrules:queryList", "Data forwarding rules"),
-    later("list_rule_actions", Get, "/routing-rule/actions", "iotda:routingactions:queryList", "Data forwarding rules"),
-    later("delete_routing_rule", Delete, "/routing-rule/rules/{rule_id}", "iotda:routingrules:delete", "Data forwarding rules"),
-    later("delete_rule_action", Delete, "/routing-rule/actions/{action_id}", "iotda:routingactions:delete", "Data forwarding rules"),
-    later("show_routing_rule", Get, "/routing-rule/rules/{rule_id}", "iotda:routingrules:query", "Data forwarding rules"),
-    later("show_rule_action", Get, "/routing-rule/actions/{action_id}", "iotda:routingactions:query", "Data forwarding rules"),
-    later("update_routing_rule", Put, "/routing-rule/rules/{rule_id}", "iotda:routingrules:modify", "Data forwarding rules"),
-    later("update_rule_action", Put, "/routing-rule/actions/{action_id}", "iotda:routingactions:modify", "Data forwarding rules"),
+    built("create_routing_rule", Post, "/routing-rule/rules", "iotda:routingrules:create", "Data forwarding rules", &routing::CREATE),
+    built("create_rule_action", Post, "/routing-rule/actions", "iotda:routingactions:create", "Data forwarding rules", &routing::CREATE_ACTION),
+    built("list_routing_rules", Get, "/routing-rule/rules", "iotda:routingrules:queryList", "Data forwarding rules", &routing::LIST),
+    built("list_rule_actions", Get, "/routing-rule/actions", "iotda:routingactions:queryList", "Data forwarding rules", &routing::LIST_ACTIONS),
+    built("delete_routing_rule", Delete, "/routing-rule/rules/{rule_id}", "iotda:routingrules:delete", "Data forwarding rules", &routing::DELETE),
+    built("delete_rule_action", Delete, "/routing-rule/actions/{action_id}", "iotda:routingactions:delete", "Data forwarding rules", &routing::DELETE_ACTION),
+    built("show_routing_rule", Get, "/routing-rule/rules/{rule_id}", "iotda:routingrules:query", "Data forwarding rules", &routing::SHOW),
+    built("show_rule_action", Get, "/routing-rule/actions/{action_id}", "iotda:routingactions:query", "Data forwarding rules", &routing::SHOW_ACTION),
+    built("update_routing_rule", Put, "/routing-rule/rules/{rule_id}", "iotda:routingrules:modify", "Data forwarding rules", &routing::UPDATE),
+    built("update_rule_action", Put, "/routing-rule/actions/{action_id}", "iotda:routingactions:modify", "Data forwarding rules", &routing::UPDATE_ACTION),
     // Forwarding backlog policies
-    later("create_routing_backlog_policy", Post, "/routing-rule/backlog-policy", "iotda:backlogPolicies:create", "Forwarding backlog policies"),
-    later("list_routing_backlog_policy", Get, "/routing-rule/backlog-policy", "iotda:backlogPolicies:queryList", "Forwarding backlog policies"),
-    later("delete_routing_backlog_policy", Delete, "/routing-rule/backlog-policy/{policy_id}", "iotda:backlogPolicies:delete", "Forwarding backlog policies"),
-    later("show_routing_backlog_policy", Get, "/routing-rule/backlog-policy/{policy_id}", "iotda:backlogPolicies:query", "Forwarding backlog policies"),
-    later("update_routing_backlog_policy", Put, "/routing-rule/backlog-policy/{policy_id}", "iotda:backlogPolicies:modify", "Forwarding backlog policies"),
+    built("create_routing_backlog_policy", Post, "/routing-rule/backlog-policy", "iotda:backlogPolicies:create", "Forwarding backlog policies", &routing::CREATE_BACKLOG),
+    built("list_routing_backlog_policy", Get, "/routing-rule/backlog-policy", "iotda:backlogPolicies:queryList", "Forwarding backlog policies", &routing::LIST_BACKLOG),
+    built("delete_routing_backlog_policy", Delete, "/routing-rule/backlog-policy/{policy_id}", "iotda:backlogPolicies:delete", "Forwarding backlog policies", &routing::DELETE_BACKLOG),
+    built("show_routing_backlog_policy", Get, "/routing-rule/backlog-policy/{policy_id}", "iotda:backlogPolicies:query", "Forwarding backlog policies", &routing::SHOW_BACKLOG),
+    built("update_routing_backlog_policy", Put, "/routing-rule/backlog-policy/{policy_id}", "iotda:backlogPolicies:modify", "Forwarding backlog policies", &routing::UPDATE_BACKLOG),
     // Forwarding flow control
-    later("create_routing_flow_control_policy", Post, "/routing-rule/flowcontrol-policy", "iotda:flowControlPolicies:create", "Forwarding flow control"),
-    later("list_routing_flow_control_policy", Get, "/routing-rule/flowcontrol-policy", "iotda:flowControlPolicies:queryList", "Forwarding flow control"),
-    later("delete_routing_flow_control_policy", Delete, "/routing-rule/flowcontrol-policy/{policy_id}", "iotda:flowControlPolicies:delete", "Forwarding flow control"),
-    later("show_routing_flow_control_policy", Get, "/routing-rule/flowcontrol-policy/{policy_id}", "iotda:flowControlPolicies:query", "Forwarding flow control"),
-    later("update_routing_flow_control_policy", Put, "/routing-rule/flowcontrol-policy/{policy_id}", "iotda:flowControlPolicies:modify", "Forwarding flow control"),
+    built("create_routing_flow_control_policy", Post, "/routing-rule/flowcontrol-policy", "iotda:flowControlPolicies:create", "Forwarding flow control", &routing::CREATE_FLOW),
+    built("list_routing_flow_control_policy", Get, "/routing-rule/flowcontrol-policy", "iotda:flowControlPolicies:queryList", "Forwarding flow control", &routing::LIST_FLOW),
+    built("delete_routing_flow_control_policy", Delete, "/routing-rule/flowcontrol-policy/{policy_id}", "iotda:flowControlPolicies:delete", "Forwarding flow control", &routing::DELETE_FLOW),
+    built("show_routing_flow_control_policy", Get, "/routing-rule/flowcontrol-policy/{policy_id}", "iotda:flowControlPolicies:query", "Forwarding flow control", &routing::SHOW_FLOW),
+    built("update_routing_flow_control_policy", Put, "/routing-rule/flowcontrol-policy/{policy_id}", "iotda:flowControlPolicies:modify", "Forwarding flow control", &routing::UPDATE_FLOW),
     // Device linkage rules
     built("create_rule", Post, "/rules", "iotda:rules:create", "Device linkage rules", &linkage::CREATE),
     built("list_rules", Get, "/rules", "iotda:rules:queryList", "Device linkage rules", &linkage::LIST),
@@ -317,6 +317,10 @@ pub(crate) static OWN_OPERATIONS: &[Operation] = &[
     built("start_scan", Post, "/devices/{device_id}/scan", "iotda:devices:modify", OWN, &gateways::START),
     built("list_scan_results", Get, "/devices/{device_id}/scan-results", "iotda:devices:query", OWN, &gateways::RESULTS),
     built("show_device_history", Get, "/devices/{device_id}/history", "iotda:devices:query", OWN, &history::SHOW),
+    built("debug_routing_rule", Post, "/routing-rule/debug", "iotda:routingrules:queryDebug", OWN, &routing::DEBUG),
+    built("test_rule_action", Post, "/routing-rule/actions/{action_id}/test", "iotda:routingactions:test", OWN, &routing::TEST_ACTION),
+    built("list_routing_templates", Get, "/routing-rule/templates", "iotda:routingrules:queryList", OWN, &routing::TEMPLATES),
+    built("list_routing_statistics", Get, "/routing-rule/statistics", "iotda:routingrules:queryList", OWN, &routing::STATISTICS),
 ];
 
 /// What belongs to no project.
