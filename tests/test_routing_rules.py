@@ -34,9 +34,11 @@ class Forwarding:
     def rule(self, subject=REPORTS, app_id=None, **fields):
         """A rule of the default space unless another one is named."""
         resource, event = subject
+        if fields.get("app_type") != "GLOBAL":
+            app_id = app_id or self.world.platform.ready["default_app_id"]
         made = self.client.create_routing_rule(sdk.CreateRoutingRuleRequest(body=sdk.AddRuleReq(**{
             "rule_name": fresh_name("rule"), "subject": sdk.RoutingRuleSubject(resource, event), "app_type": "APP",
-            "app_id": app_id or self.world.platform.ready["default_app_id"], **fields})))
+            "app_id": app_id, **fields})))
         self.rules.append(made.rule_id)
         return made
 
@@ -50,7 +52,7 @@ class Forwarding:
     def delete(self, rule_id):
         return self.client.delete_routing_rule(sdk.DeleteRoutingRuleRequest(rule_id=rule_id))
 
-    def list(self, **query):
+    def list_rules(self, **query):
         return self.client.list_routing_rules(sdk.ListRoutingRulesRequest(**query))
 
     def action(self, rule_id, channel="HTTP_FORWARDING", **detail):
@@ -151,23 +153,23 @@ def test_rules_are_listed(forwarding):
     start = fresh_name("listed")
     made = [forwarding.rule(rule_name=f"{start}_{n}").rule_id for n in range(3)]
     other = forwarding.rule(("device", "delete"), rule_name=f"{start}_x").rule_id
-    ids = lambda **query: [rule.rule_id for rule in forwarding.list(rule_name=start, **query).rules]
+    ids = lambda **query: [rule.rule_id for rule in forwarding.list_rules(rule_name=start, **query).rules]
     assert ids() == [other, *reversed(made)]
     assert ids(resource="device", event="delete") == [other]
     assert ids(active=True) == []
     assert ids(app_type="GLOBAL") == []
-    first = forwarding.list(rule_name=start, limit=2)
+    first = forwarding.list_rules(rule_name=start, limit=2)
     assert first.count == 4 and len(first.rules) == 2
     assert ids(marker=first.marker) == [made[1], made[0]]
     with refused(400, "IOTDA.000017"):
-        forwarding.list(limit=51)
+        forwarding.list_rules(limit=51)
 
 
 def test_life_of_an_action(forwarding):
     rule = forwarding.rule()
     detail = sdk.HttpForwarding(url="http://127.0.0.1:9/a", signature_enable=True, token="secret-token")
     made = forwarding.action(rule.rule_id, http_forwarding=detail)
-    assert (made.status_code, made.rule_id, made.channel, made.app_type) == (201, rule.rule_id, "HTTP_FORWARDING", "APP")
+    assert (made.status_code, made.rule_id, made.channel) == (201, rule.rule_id, "HTTP_FORWARDING")
     for shown in (made, forwarding.show_action(made.action_id), forwarding.list_actions(rule_id=rule.rule_id).actions[0]):
         assert shown.channel_detail.http_forwarding.url == "http://127.0.0.1:9/a"
         assert shown.channel_detail.http_forwarding.token is None
@@ -371,7 +373,7 @@ def test_a_global_rule_takes_events_of_every_space(own_forwarding):
     world = own_forwarding.world
     other = world.app.add_app(fresh_name("other")).app_id
     product = world.product(app_id=other)
-    rule, _, receiver = own_forwarding.forwarded(app_type="GLOBAL", app_id=None)
+    rule, _, receiver = own_forwarding.forwarded(app_type="GLOBAL")
     here, there = world.device(), world.device(product, app_id=other)
     here.connect().report(value=1)
     there.connect().report(value=2)
@@ -379,7 +381,7 @@ def test_a_global_rule_takes_events_of_every_space(own_forwarding):
     receiver.wait("device.property", there.device_id)
     assert own_forwarding.show(rule.rule_id).app_id is None
     with refused(400, "IOTDA.000006"):
-        own_forwarding.rule(app_type="GLOBAL")
+        own_forwarding.rule(app_type="GLOBAL", app_id=other)
 
 
 def test_two_spaces_are_isolated(own_forwarding):
@@ -499,7 +501,8 @@ def test_metrics_of_targets_balance(own_forwarding):
 
     def metrics() -> dict[str, float]:
         lines = world.rest.get("//metrics", signed=False).must_be(200).text.splitlines()
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if not line.startswith("#")}
+        pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
 
     def balance():
         found = metrics()

@@ -27,8 +27,10 @@ use crate::worker::{Least, Shared, Worker};
 
 /// Targets are looked at this often, besides whenever this node hears of a change.
 const LOOK: Duration = Duration::from_secs(1);
-/// Platform time between two sweeps for deliveries that are too old or too many.
+/// Platform time between two sweeps for deliveries that are too old or too many; under a policy, and the least of it.
 const SWEEP_MS: i64 = 60_000;
+const SWEEP_BY_POLICY_MS: i64 = 5_000;
+const SWEEP_LEAST_MS: i64 = 1_000;
 /// Workers end by themselves before this.
 const STOP_WITHIN: Duration = Duration::from_secs(9);
 
@@ -229,7 +231,12 @@ impl Supervisor {
     /// `push.max_backlog` and they allow wait.
     async fn sweep(&mut self) {
         let now = self.shared.clock.now();
-        if self.swept.is_some_and(|at| now.0 - at.0 < SWEEP_MS) {
+        let least = *self.shared.least.lock();
+        let every = match (least.ms, least.bytes) {
+            (None, None) => SWEEP_MS,
+            (ms, _) => (ms.unwrap_or(i64::MAX) / 10).clamp(SWEEP_LEAST_MS, SWEEP_BY_POLICY_MS),
+        };
+        if self.swept.is_some_and(|at| now.0 - at.0 < every) {
             return;
         }
         self.swept = Some(now);
