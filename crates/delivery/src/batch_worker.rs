@@ -119,7 +119,7 @@ impl BatchWorker {
 
     /// Reads on until the batch is full or nothing is left.
     async fn fill(&mut self) -> Result<()> {
-        let oldest = self.shared.oldest();
+        let oldest = self.shared.oldest(self.gate.is_policed());
         while self.batch.len() < self.rows && self.batch_bytes < self.bytes {
             let room = u32::try_from(self.rows - self.batch.len()).unwrap_or(READ).min(READ);
             let found = self.shared.store.deliveries(self.target, self.read_to, room).await?;
@@ -188,7 +188,7 @@ impl BatchWorker {
 
     /// Deliveries that became too old while the target failed.
     fn drop_old(&mut self) {
-        let oldest = self.shared.oldest();
+        let oldest = self.shared.oldest(self.gate.is_policed());
         self.batch.retain(|item| item.at >= oldest);
         self.batch_bytes = self.batch.iter().map(|item| item.body.len()).sum();
     }

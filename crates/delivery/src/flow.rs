@@ -72,6 +72,11 @@ impl Gate {
         Self { flow, scopes: scopes.into() }
     }
 
+    /// Whether policies of forwarding count for the target at all.
+    pub(crate) fn is_policed(&self) -> bool {
+        !self.scopes.is_empty()
+    }
+
     /// Asks for `wanted` deliveries: how many may leave now. When it is none, how long to wait.
     pub(crate) fn take(&self, wanted: usize) -> (usize, Duration) {
         if wanted == 0 || self.scopes.is_empty() || !self.flow.is_limited.load(Ordering::Acquire) {

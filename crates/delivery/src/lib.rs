@@ -29,8 +29,6 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use probe::prober;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,8 +37,9 @@ use causeway_platform::function::HttpCaller;
 use causeway_platform::settings::PushSettings;
 use tokio_util::sync::CancellationToken;
 
-pub use settings::ForwardingSettings;
 pub use amqp::{AmqpSettings, Server as AmqpServer};
+pub use probe::prober;
+pub use settings::ForwardingSettings;
 
 /// The client that calls functions of type `http`. As [`run`], it needs a default TLS provider.
 #[must_use]

@@ -1,5 +1,6 @@
 //! The connectivity test (002 §5.5): one message, sent for real.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use causeway_channels::Channel;
 use causeway_platform::Platform;
 use causeway_platform::routing::{ProbeFailed, Prober};
 
+use crate::settings::ForwardingSettings;
 use crate::target::Item;
 use crate::targets::Workshop;
 
@@ -16,9 +18,11 @@ use crate::targets::Workshop;
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// See the module text.
-pub(crate) struct Probe {
+struct Probe {
     /// It is the platform that holds this.
-    pub(crate) platform: Weak<Platform>,
+    platform: Weak<Platform>,
+    forwarding: ForwardingSettings,
+    data: PathBuf,
 }
 
 #[async_trait]
@@ -29,7 +33,7 @@ impl Prober for Probe {
         };
         let at = platform.clock.now();
         let settings = platform.settings.push.clone();
-        let target = Workshop::new(&settings, Some(platform))
+        let target = Workshop::new(&settings, self.forwarding.clone(), &self.data, Some(platform))
             .channel(channel)
             .map_err(|why| ProbeFailed { word: "unsound", text: why })?;
         let item = Item { seq: 0, device: None, at, body: Bytes::from(message.to_owned()) };
@@ -41,8 +45,8 @@ impl Prober for Probe {
     }
 }
 
-/// What sends the test messages of a platform.
+/// What sends the test messages of a platform. `data` is the data folder.
 #[must_use]
-pub fn prober(platform: &Arc<Platform>) -> Arc<dyn Prober> {
-    Arc::new(Probe { platform: Arc::downgrade(platform) })
+pub fn prober(platform: &Arc<Platform>, forwarding: ForwardingSettings, data: &Path) -> Arc<dyn Prober> {
+    Arc::new(Probe { platform: Arc::downgrade(platform), forwarding, data: data.to_owned() })
 }

@@ -8,7 +8,7 @@ use causeway_model::Timestamp;
 use causeway_model::forwarding::FlowScope;
 use causeway_platform::clock::Clock;
 use causeway_platform::notify::Protocol;
-use causeway_platform::outbox::OutboxStore;
+use causeway_platform::outbox::{OutboxStore, TargetKind};
 use causeway_platform::routing::OwnTarget;
 use causeway_platform::settings::PushSettings;
 use parking_lot::Mutex;
@@ -247,12 +247,13 @@ impl Supervisor {
     }
 
     async fn sweep_all(&self) -> causeway_model::Result<()> {
-        let oldest = self.shared.oldest();
-        let most = self.shared.most_bytes();
         for state in self.shared.store.target_states().await? {
             if state.counters.waiting() == 0 {
                 continue;
             }
+            // What linkage rules have to do, and what they tell people, is no forwarding.
+            let by_policy = matches!(state.kind, TargetKind::Push | TargetKind::Action | TargetKind::Queue);
+            let (oldest, most) = (self.shared.oldest(by_policy), self.shared.most_bytes(by_policy));
             let trimmed = self.shared.store.trim_target(state.no, oldest, most).await?;
             let dropped = [("expired", trimmed.expired), ("overflowed", trimmed.overflowed)];
             for (reason, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {

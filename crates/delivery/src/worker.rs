@@ -55,19 +55,21 @@ const LOG_EVERY: Duration = Duration::from_secs(5);
 
 impl Shared {
     /// Deliveries whose cause is older are given up. A retention of nothing keeps them until they are taken, as the
-    /// retention of the history does, unless a policy says otherwise.
-    pub(crate) fn oldest(&self) -> Timestamp {
+    /// retention of the history does, unless backlog policies count and say otherwise.
+    pub(crate) fn oldest(&self, by_policy: bool) -> Timestamp {
         let retention = Some(self.settings.retention.as_millis()).filter(|ms| *ms > 0);
-        match [retention, self.least.lock().ms].into_iter().flatten().min() {
+        let policy = if by_policy { self.least.lock().ms } else { None };
+        match [retention, policy].into_iter().flatten().min() {
             None => Timestamp(i64::MIN),
             Some(ms) => self.clock.now().plus_ms(-ms),
         }
     }
 
-    /// Bytes that may wait for one target.
-    pub(crate) fn most_bytes(&self) -> u64 {
+    /// Bytes that may wait for one target; see [`oldest`](Self::oldest).
+    pub(crate) fn most_bytes(&self, by_policy: bool) -> u64 {
         let most = u64::try_from(self.settings.max_backlog.0).unwrap_or(u64::MAX);
-        self.least.lock().bytes.map_or(most, |bytes| bytes.min(most))
+        let policy = if by_policy { self.least.lock().bytes } else { None };
+        policy.map_or(most, |bytes| bytes.min(most))
     }
 
     /// Counts a sending, and tells the operator of failures now and then.
@@ -202,7 +204,7 @@ impl Worker {
         if granted == 0 && free > 0 {
             *sleep = (*sleep).min(wait.max(Duration::from_millis(1)));
         }
-        let oldest = self.shared.oldest();
+        let oldest = self.shared.oldest(self.gate.is_policed());
         let jobs: Vec<Job> = std::iter::from_fn(|| self.backlog.next(oldest)).take(granted).collect();
         self.gate.give_back(granted - jobs.len());
         if granted < free && jobs.len() == granted && granted > 0 {
@@ -254,7 +256,7 @@ impl Worker {
     fn store_answered(&mut self, answer: StoreAnswer) -> bool {
         let failed = match answer {
             StoreAnswer::Read { wanted, found: Ok(found) } => {
-                self.backlog.take_in(wanted, found, self.shared.oldest());
+                self.backlog.take_in(wanted, found, self.shared.oldest(self.gate.is_policed()));
                 None
             }
             StoreAnswer::Finished { pushed, outcome: Ok(()) } => {

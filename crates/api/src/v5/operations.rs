@@ -4,8 +4,7 @@
 use super::{
     alarms, apps, audit, batch, broadcasts, certificates, commands, device_certificates, devices, files, functions,
     gateways, groups, history, linkage, logs, messages, model_files, notification_topics, ota, policies, products,
-    properties,
-    provisioning_templates, push, queues, routing, search, server_certificates, shadow, tags, topics,
+    properties, provisioning_templates, push, queues, routing, search, server_certificates, shadow, tags, topics,
 };
 use crate::operation::Verb::{Delete, Get, Post, Put};
 use crate::operation::{Base, Built, Operation, Verb};

@@ -86,7 +86,7 @@ pub(crate) async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         .await
         .map_err(|e| anyhow::anyhow!("{e:?}"))
         .context("the platform cannot be opened")?;
-    platform.set_prober(causeway_delivery::prober(&platform));
+    platform.set_prober(causeway_delivery::prober(&platform, config.forwarding.clone(), &args.data));
     platform.set_http_caller(causeway_delivery::http_caller(&platform.settings.push));
     let (admin, is_first_start) = admin_file::ensure(&args.data, &platform).await?;
     let certificates = certificates::load_or_make(&args.data.join("tls"), &config.tls)?;

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use causeway_platform::queue::{QueueAccess, SignedIn};
-use causeway_wire::amqp::{
-    AMQP_HEADER, FrameKind, MIN_MAX_FRAME_SIZE, Performative, SASL_HEADER, split_frame, write,
-};
+use causeway_wire::amqp::{AMQP_HEADER, FrameKind, MIN_MAX_FRAME_SIZE, Performative, SASL_HEADER, split_frame, write};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
@@ -75,7 +73,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(server: Arc<Server>, handshake: OwnedSemaphorePermit, wake: Arc<Notify>, deadline: Instant) -> Self {
+    pub(super) fn new(
+        server: Arc<Server>,
+        handshake: OwnedSemaphorePermit,
+        wake: Arc<Notify>,
+        deadline: Instant,
+    ) -> Self {
         Self {
             talk: Conversation::new(server.clone(), wake),
             server,
@@ -193,7 +196,8 @@ impl Connection {
             if self.stage != Stage::Open {
                 return false;
             }
-            let text = "Nothing was received for too long. Consumers must send a frame within the idle time-out of the open.";
+            let text =
+                "Nothing was received for too long. Consumers must send a frame within the idle time-out of the open.";
             self.close(&Refusal::new("amqp:resource-limit-exceeded", text));
             return true;
         }
@@ -264,7 +268,8 @@ impl Connection {
                 Stage::Over => return Ok(()),
                 _ => {
                     let most = if self.stage == Stage::Sasl { SASL_FRAME } else { self.max_frame() };
-                    let framing = |fault| Refusal::new("amqp:connection:framing-error", format!("Not a frame: {fault}."));
+                    let framing =
+                        |fault| Refusal::new("amqp:connection:framing-error", format!("Not a frame: {fault}."));
                     let Some(frame) = split_frame(input, most).map_err(framing)? else { return Ok(()) };
                     let bytes = input.split_to(frame.size);
                     let expected = if self.stage == Stage::Sasl { FrameKind::Sasl } else { FrameKind::Amqp };

@@ -187,7 +187,8 @@ impl Queues {
                     window = queue.window.lock();
                     sleep = sleep.min((since + LINGER).saturating_duration_since(now)).max(Duration::from_millis(1));
                 }
-                let rests = rests_until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
+                let rests =
+                    rests_until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
                 if let Some(left) = rests.filter(|_| !is_stopping) {
                     sleep = sleep.min(left);
                 } else {

@@ -159,7 +159,9 @@ impl Server {
         };
         let user = std::str::from_utf8(user).map_err(|_| "malformed")?;
         let tolerance = self.settings.timestamp_tolerance.as_millis();
-        self.platform.sign_in_to_queues(user, password, tolerance).map_err(causeway_platform::queue::SignInRefused::as_str)
+        self.platform
+            .sign_in_to_queues(user, password, tolerance)
+            .map_err(causeway_platform::queue::SignInRefused::as_str)
     }
 
     fn place(&self, key: String) -> Result<Place, Refusal> {

@@ -148,7 +148,10 @@ impl Conversation {
             }
             _ => {
                 let Some(session) = self.sessions.get_mut(&channel) else {
-                    return Err(Refusal::new("amqp:illegal-state", format!("There is no session on channel {channel}.")));
+                    return Err(Refusal::new(
+                        "amqp:illegal-state",
+                        format!("There is no session on channel {channel}."),
+                    ));
                 };
                 let followed = match said {
                     Performative::Attach(attach) => self.attach(channel, &attach).await,
@@ -188,7 +191,10 @@ impl Conversation {
             return Err(Refusal::new("amqp:connection:framing-error", text));
         }
         if begin.remote_channel.is_some() || self.sessions.contains_key(&channel) {
-            return Err(Refusal::new("amqp:illegal-state", format!("There is a session on channel {channel} already.")));
+            return Err(Refusal::new(
+                "amqp:illegal-state",
+                format!("There is a session on channel {channel} already."),
+            ));
         }
         let session =
             Session { window: begin.incoming_window, next_incoming: begin.next_outgoing_id, ..Session::default() };
@@ -223,15 +229,8 @@ impl Conversation {
         write::attach(&mut self.out, channel, &answer);
         match consumer {
             Ok(consumer) => {
-                let link = Link {
-                    consumer,
-                    credit: 0,
-                    delivery_count: 0,
-                    drain: false,
-                    is_settled,
-                    tag: 0,
-                    unsettled: 0,
-                };
+                let link =
+                    Link { consumer, credit: 0, delivery_count: 0, drain: false, is_settled, tag: 0, unsettled: 0 };
                 session.links.insert(attach.handle, link);
             }
             Err(refusal) => {
@@ -425,11 +424,8 @@ impl Session {
         let last = self.number(said.last).unwrap_or(self.next_delivery);
         let mut found = Vec::new();
         // Mostly all of them are of one link and go together.
-        let ids: Vec<u64> = if first <= last {
-            self.unsettled.range(first..=last).map(|(id, _)| *id).collect()
-        } else {
-            Vec::new()
-        };
+        let ids: Vec<u64> =
+            if first <= last { self.unsettled.range(first..=last).map(|(id, _)| *id).collect() } else { Vec::new() };
         let mut of: Option<u32> = None;
         for id in &ids {
             let Some((handle, seq)) = self.unsettled.remove(id) else { continue };

@@ -10,9 +10,9 @@ mod statistics;
 mod table;
 
 pub use actions::{OpenAction, OwnTarget, ProbeFailed, Prober, Tested};
+pub use causeway_rules::forward::Step as TrialStep;
 pub use policies::{BacklogPolicyChange, FlowControlChange, NewBacklogPolicy};
 pub use port::*;
-pub use causeway_rules::forward::Step as TrialStep;
 pub use rules::{NewRoutingRule, RoutingRuleChange, Trial};
 pub use statistics::{StatisticsFilter, TargetStatistics};
 pub(crate) use table::RouteTable;

@@ -47,9 +47,9 @@ fn data(subject: Subject) -> String {
         (Source::Property, _) => of_device(
             r#"{"services":[{"service_id":"Temperature","properties":{"value":21.5},"event_time":"20151212T121212Z"}]}"#,
         ),
-        (Source::Message, _) => {
-            of_device(r#"{"topic":"$oc/devices/d4922d8a_node-1/sys/messages/up","content":{"name":"door","open":true}}"#)
-        }
+        (Source::Message, _) => of_device(
+            r#"{"topic":"$oc/devices/d4922d8a_node-1/sys/messages/up","content":{"name":"door","open":true}}"#,
+        ),
         (Source::MessageStatus, _) => of_device(
             r#"{"message_id":"235","name":"greeting","topic":"$oc/devices/d4922d8a_node-1/sys/messages/down","status":"DELIVERED","timestamp":"20151212T121212Z"}"#,
         ),
@@ -70,9 +70,7 @@ fn data(subject: Subject) -> String {
         )
         .to_owned(),
         (Source::Product, _) => format!(r#""body":{PRODUCT}"#),
-        (Source::RunLog, _) => of_device(
-            r#""2015-12-12T12:12:12,000Z|d4922d8a_node-1|device.status|ONLINE|||200""#,
-        ),
+        (Source::RunLog, _) => of_device(r#""2015-12-12T12:12:12,000Z|d4922d8a_node-1|device.status|ONLINE|||200""#),
         (Source::Alarm, _) => of_device(
             r#"{"alarm_id":"5c8ba99030344005c02316ad","name":"too warm","severity":"major","status":"ALARM"}"#,
         ),

@@ -205,7 +205,9 @@ pub(super) fn message_text(raw: &RawValue) -> Result<String> {
 
 fn advice(failure: &ProbeFailed) -> &'static str {
     match failure.word {
-        "timeout" => "Check that the receiver is running and not overloaded, and that no firewall drops the connection.",
+        "timeout" => {
+            "Check that the receiver is running and not overloaded, and that no firewall drops the connection."
+        }
         "unreachable" => {
             "Check host, port and certificate, that the receiver is running, and that the platform may reach it."
         }

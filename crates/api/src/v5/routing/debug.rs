@@ -127,7 +127,8 @@ async fn templates(call: Call) -> Result<Reply> {
     let resource = call.query::<SubjectWord>("resource")?;
     let event = call.query::<SubjectWord>("event")?;
     let is_asked = |s: &&Subject| {
-        resource.as_ref().is_none_or(|r| r.as_str() == s.resource()) && event.as_ref().is_none_or(|e| e.as_str() == s.event())
+        resource.as_ref().is_none_or(|r| r.as_str() == s.resource())
+            && event.as_ref().is_none_or(|e| e.as_str() == s.event())
     };
     let template = |s: &Subject| {
         let message = raw(samples::of(*s).to_owned())?;

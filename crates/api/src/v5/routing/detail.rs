@@ -80,6 +80,7 @@ fn kind_schema(kind: FieldKind) -> Value {
         FieldKind::Text => json!({ "type": "string" }),
         FieldKind::Integer => json!({ "type": "integer", "minimum": 0 }),
         FieldKind::Bool => json!({ "type": "boolean" }),
+        FieldKind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         FieldKind::Address => address(),
         FieldKind::Addresses => json!({ "type": "array", "items": address() }),
         FieldKind::Mappings => json!({ "type": "array", "items": { "type": "object", "properties": {

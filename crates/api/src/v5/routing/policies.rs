@@ -244,19 +244,18 @@ async fn delete_backlog(call: Call) -> Result<Reply> {
     Ok(Reply::empty())
 }
 
-pub(in crate::v5) static CREATE_FLOW: Built = Built::new(
-    "Creates a flow control policy. What is too much waits.",
-    json::<FlowControlPolicyReply>(201),
-    |c| Box::pin(create_flow(c)),
-)
-.body::<CreateFlowControlPolicy>()
-.errors(&[
-    Code::NotPermitted,
-    Code::RoutingRuleNotFound,
-    Code::RoutingActionNotFound,
-    Code::FlowControlPolicyExists,
-    Code::TooManyRoutingPolicies,
-]);
+pub(in crate::v5) static CREATE_FLOW: Built =
+    Built::new("Creates a flow control policy. What is too much waits.", json::<FlowControlPolicyReply>(201), |c| {
+        Box::pin(create_flow(c))
+    })
+    .body::<CreateFlowControlPolicy>()
+    .errors(&[
+        Code::NotPermitted,
+        Code::RoutingRuleNotFound,
+        Code::RoutingActionNotFound,
+        Code::FlowControlPolicyExists,
+        Code::TooManyRoutingPolicies,
+    ]);
 
 fn scope_of(word: &str, value: Option<String>) -> Result<FlowScope> {
     match (word, value.filter(|v| !v.is_empty())) {

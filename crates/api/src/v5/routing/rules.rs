@@ -185,13 +185,12 @@ async fn show(call: Call) -> Result<Reply> {
     Reply::ok(&RoutingRuleReply::from(call.platform().routing_rule(&call.allowed, call.path("rule_id")).await?))
 }
 
-pub(in crate::v5) static UPDATE: Built = Built::new(
-    "Changes a forwarding rule, activates or deactivates it.",
-    json::<RoutingRuleReply>(200),
-    |c| Box::pin(update(c)),
-)
-.body::<UpdateRoutingRule>()
-.errors(&[Code::RoutingRuleNotFound, Code::RuleWithoutAction]);
+pub(in crate::v5) static UPDATE: Built =
+    Built::new("Changes a forwarding rule, activates or deactivates it.", json::<RoutingRuleReply>(200), |c| {
+        Box::pin(update(c))
+    })
+    .body::<UpdateRoutingRule>()
+    .errors(&[Code::RoutingRuleNotFound, Code::RuleWithoutAction]);
 
 async fn update(call: Call) -> Result<Reply> {
     let change: UpdateRoutingRule = call.body()?;
@@ -207,12 +206,11 @@ async fn update(call: Call) -> Result<Reply> {
     Reply::ok(&RoutingRuleReply::from(changed))
 }
 
-pub(in crate::v5) static DELETE: Built = Built::new(
-    "Deletes a forwarding rule with its actions and what waits for them.",
-    Success::Empty,
-    |c| Box::pin(delete(c)),
-)
-.errors(&[Code::RoutingRuleNotFound]);
+pub(in crate::v5) static DELETE: Built =
+    Built::new("Deletes a forwarding rule with its actions and what waits for them.", Success::Empty, |c| {
+        Box::pin(delete(c))
+    })
+    .errors(&[Code::RoutingRuleNotFound]);
 
 async fn delete(call: Call) -> Result<Reply> {
     call.platform().delete_routing_rule(&call.allowed, call.path("rule_id")).await?;
