@@ -266,7 +266,9 @@ impl LinkageStore for PostgresStore {
         if row(&transaction, sql, &[&command.device.0]).await.map_err(db)?.is_none() {
             return Ok(());
         }
-        let sql = "INSERT INTO linkage_command (device, rule_id, action, expires_at) VALUES ($1, $2, $3, $4)";
+        let sql = "INSERT INTO linkage_command (device, rule_id, action, expires_at)
+            SELECT $1::bigint, $2::text, $3::text, $4::bigint WHERE NOT EXISTS (SELECT 1 FROM linkage_command
+                WHERE device = $1 AND rule_id = $2 AND action = $3 AND expires_at = $4)";
         let params: Params<'_> = &[&command.device.0, &command.rule_id, &command.action, &command.expires_at.0];
         run(&transaction, sql, params).await.map_err(db)?;
         let sql = "DELETE FROM linkage_command WHERE no IN (

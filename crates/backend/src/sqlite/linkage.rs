@@ -293,7 +293,8 @@ impl LinkageStore for SqliteStore {
             tx.conn
                 .prepare_cached(
                     "INSERT INTO linkage_command (device, rule_id, action, expires_at) \
-                     SELECT no, ?2, ?3, ?4 FROM device WHERE no = ?1",
+                     SELECT no, ?2, ?3, ?4 FROM device WHERE no = ?1 AND NOT EXISTS (SELECT 1 FROM linkage_command \
+                     WHERE device = ?1 AND rule_id = ?2 AND action = ?3 AND expires_at = ?4)",
                 )?
                 .execute(params![command.device.0, command.rule_id, command.action, command.expires_at.0])?;
             tx.conn

@@ -23,6 +23,7 @@ mod gateway;
 mod history;
 mod iam;
 mod instance;
+mod linkage;
 mod log;
 mod message;
 mod notify;
@@ -102,6 +103,12 @@ contract! {
     function {
         functions_are_kept_and_counted,
         lists_are_filtered_and_functions_go_with_their_space,
+    }
+    linkage {
+        rules_are_kept_and_counted,
+        states_go_with_rule_and_device,
+        a_timer_is_claimed_once,
+        commands_wait_in_order_and_not_for_ever,
     }
     amqp_queue {
         queues_are_kept_and_counted,

@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_backend::{StoreSettings, open};
-use causeway_model::{Code, Kind};
+use causeway_model::{Code, Kind, RecordNo};
 use causeway_platform::Store;
+use causeway_platform::linkage::LinkageTimer;
+use causeway_platform::outbox::{NewDelivery, TargetKind};
 use causeway_platform::uplink::{Change, Unit};
 
 use crate::cluster;
 use crate::fixture::{
     T0, add_device, at, commit, delivery, object, report, reported, seed, seed_device, try_commit, unit,
 };
+use crate::linkage;
 use crate::place::{Kind as Backend, Place, run};
 
 macro_rules! postgres_tests {
@@ -30,6 +33,7 @@ postgres_tests! {
     nodes_report_for_the_same_devices,
     nodes_make_the_same_services_at_once,
     another_node_sees_new_deliveries,
+    one_node_claims_a_timer,
     deleting_beside_another_nodes_reports,
     the_history_of_deleted_devices_is_removed,
     a_lost_connection_fails_the_tickets_and_is_made_anew,
@@ -47,6 +51,26 @@ async fn nodes_may_start_at_once(place: Arc<Place>) {
     for start in starts {
         start.await.expect("the node starts").ping().await.expect("the node serves");
     }
+}
+
+async fn one_node_claims_a_timer(place: Arc<Place>) {
+    let nodes = [place.open().await, place.open().await];
+    let device = seed_device(&*nodes[0]).await;
+    let target = nodes[0].instance_target(TargetKind::Linkage).await.expect("a target");
+    let first = LinkageTimer { rule: RecordNo(0), condition: 1, device: None, at: at(0) };
+    let rule = linkage::rule(&device.app_id, "r");
+    let rule = nodes[0].insert_linkage_rule(rule, vec![first.clone()], Vec::new(), 9).await.expect("a rule");
+    for round in 0..50 {
+        let timer = LinkageTimer { rule: rule.no, at: at(round), ..first.clone() };
+        let claims = nodes.iter().map(|node| {
+            let acts = vec![NewDelivery { target, device: None, body: "{}".into(), at: T0 }];
+            node.claim_linkage_timer(&timer, Some(at(round + 1)), acts)
+        });
+        let claims = futures_util::future::join_all(claims).await;
+        let won = claims.into_iter().filter(|claim| *claim.as_ref().expect("an answer")).count();
+        assert_eq!(won, 1, "round {round}");
+    }
+    assert_eq!(nodes[1].deliveries(target, 0, 99).await.expect("deliveries").len(), 50);
 }
 
 async fn nodes_report_for_the_same_devices(place: Arc<Place>) {

@@ -290,7 +290,7 @@ impl Platform {
                         None => occasion.device,
                     };
                     match device.filter(|d| d.app_id == rule.app_id) {
-                        Some(device) => self.send_linkage_command(&rule.id, command, device.clone()).await,
+                        Some(device) => self.send_linkage_command(&rule.id, command, device.clone(), occasion.at).await,
                         None => {
                             tracing::warn!(rule_id = rule.id, device_id = command.device_id, "no such device any more");
                             Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use causeway_model::linkage::CommandAction;
 use causeway_model::properties::{PropertyObject, each_entry};
 use causeway_model::registry::Device;
-use causeway_model::{Code, DeviceNo, Error, RecordNo, Result};
+use causeway_model::{Code, DeviceNo, Error, RecordNo, Result, Timestamp};
 
 use super::LinkageCommand;
 use crate::Platform;
@@ -72,7 +72,7 @@ fn note_command(rule_id: &str, device_id: &str, outcome: &'static str, command_i
 }
 
 impl Platform {
-    /// Sends the command of a rule to `device`, or keeps it. What cannot be repeated with more success is noted and left.
+    /// Sends the command of a rule that acts at `at` to `device`, or keeps it. What cannot be repeated with more success is noted and left.
     ///
     /// # Errors
     /// Only the store's.
@@ -81,9 +81,10 @@ impl Platform {
         rule_id: &str,
         action: &CommandAction,
         device: Device,
+        at: Timestamp,
     ) -> Result<()> {
         if action.passive && action.buffer_s > 0 {
-            return self.keep_command(rule_id, action, &device).await;
+            return self.keep_command(rule_id, action, &device, at).await;
         }
         match self.begin_command(rule_id, action, &device).await {
             Ok(sent) => {
@@ -91,7 +92,7 @@ impl Platform {
                 Ok(())
             }
             Err(error) if is_absent(&error) && action.buffer_s > 0 => {
-                self.keep_command(rule_id, action, &device).await?;
+                self.keep_command(rule_id, action, &device, at).await?;
                 // It may have come online while the command was written.
                 self.hand_linkage_commands(device.no);
                 Ok(())
@@ -155,13 +156,20 @@ impl Platform {
         });
     }
 
-    async fn keep_command(&self, rule_id: &str, action: &CommandAction, device: &Device) -> Result<()> {
+    async fn keep_command(
+        &self,
+        rule_id: &str,
+        action: &CommandAction,
+        device: &Device,
+        at: Timestamp,
+    ) -> Result<()> {
         let command = LinkageCommand {
             no: RecordNo(0),
             device: device.no,
             rule_id: rule_id.to_owned(),
             action: serde_json::to_string(action).map_err(Error::internal)?,
-            expires_at: self.clock.now().plus_ms(i64::from(action.buffer_s) * 1000),
+            // Counted from the cause: what is repeated after a crash is the same command, and kept once.
+            expires_at: at.plus_ms(i64::from(action.buffer_s) * 1000),
         };
         self.store.keep_linkage_command(&command, self.settings.linkage.kept_commands).await?;
         note_command(rule_id, device.id.as_str(), "kept", None);

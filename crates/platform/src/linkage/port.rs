@@ -85,7 +85,8 @@ pub trait LinkageStore: Send + Sync {
         deliveries: Vec<NewDelivery>,
     ) -> Result<bool>;
 
-    /// Keeps a command for its device; the oldest go when more than `keep` wait for it. Nothing when the device is gone.
+    /// Keeps a command for its device, unless the very same one waits; the oldest go when more than `keep` wait for it.
+    /// Nothing when the device is gone.
     async fn keep_linkage_command(&self, command: &LinkageCommand, keep: u32) -> Result<()>;
     /// The oldest command that waits for a device and is not too old at `now`.
     async fn next_linkage_command(&self, device: DeviceNo, now: Timestamp) -> Result<Option<LinkageCommand>>;

@@ -80,9 +80,9 @@ body! {
     /// A time of day, in the time zone `linkage.time_zone`.
     pub(crate) struct TimeRangeBody {
         /// HH:mm, its first minute.
-        start_time: Text<Any, 5, 5>,
+        start_time: Text<Any, 1, 16>,
         /// HH:mm, the minute after it; the start time for the whole day, an earlier one for the next day.
-        end_time: Text<Any, 5, 5>,
+        end_time: Text<Any, 1, 16>,
         /// Days it begins on, like 2,3,4; 1 is Sunday. Every day when absent.
         days_of_week: Option<Text<Any, 0, 32>>,
     }
@@ -158,7 +158,7 @@ body! {
     /// A time of day, in the time zone `linkage.time_zone`.
     pub(crate) struct DailyTimerBody {
         /// HH:MM
-        time: Text<Any, 5, 5>,
+        time: Text<Any, 1, 16>,
         /// Days like 2,3,4; 1 is Sunday. Every day when absent.
         days_of_week: Option<Text<Any, 0, 32>>,
     }
