@@ -80,8 +80,7 @@ pub(crate) async fn rules_are_kept_and_counted(place: Arc<Place>) {
     };
     assert!(store.update_linkage_rule(&changed, Vec::new(), Vec::new()).await.expect("an answer"));
     assert_eq!(store.linkage_rule("one").await.expect("an answer"), Some(changed.clone()));
-    let active: Vec<String> =
-        store.active_linkage_rules().await.expect("rules").into_iter().map(|r| r.id).collect();
+    let active: Vec<String> = store.active_linkage_rules().await.expect("rules").into_iter().map(|r| r.id).collect();
     assert_eq!(active, ["two"]);
     let page = |limit| PageRequest { marker: RecordNo::LAST, offset: 0, limit };
     let all = store.list_linkage_rules(&Spaces::All, page(1)).await.expect("a page");
@@ -107,12 +106,12 @@ pub(crate) async fn states_go_with_rule_and_device(place: Arc<Place>) {
     assert_eq!(store.held_conditions(made.no, device.no).await.expect("an answer"), [0]);
     store.set_held(RecordNo(999), device.no, 0, true).await.expect("a rule that is gone holds nothing");
     assert!(store.update_linkage_rule(&made, Vec::new(), Vec::new()).await.expect("an answer"));
-    assert_eq!(store.held_conditions(made.no, device.no).await.expect("an answer"), [], "a change forgets");
+    assert!(store.held_conditions(made.no, device.no).await.expect("an answer").is_empty(), "a change forgets");
     store.set_held(made.no, device.no, 0, true).await.expect("noted");
     let lasting = LinkageTimer { rule: made.no, condition: 0, device: Some(device.no), at: at(5) };
     store.set_linkage_timer(&lasting).await.expect("a timer");
     assert!(store.delete_device(device.no).await.expect("an answer"));
-    assert_eq!(store.held_conditions(made.no, device.no).await.expect("an answer"), []);
+    assert!(store.held_conditions(made.no, device.no).await.expect("an answer").is_empty());
     assert_eq!(store.due_linkage_timers(at(9), 9).await.expect("timers"), []);
     store.set_held(made.no, device.no, 0, true).await.expect("a device that is gone holds nothing");
     store.set_linkage_timer(&lasting).await.expect("nor has it timers");

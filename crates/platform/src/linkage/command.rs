@@ -156,13 +156,7 @@ impl Platform {
         });
     }
 
-    async fn keep_command(
-        &self,
-        rule_id: &str,
-        action: &CommandAction,
-        device: &Device,
-        at: Timestamp,
-    ) -> Result<()> {
+    async fn keep_command(&self, rule_id: &str, action: &CommandAction, device: &Device, at: Timestamp) -> Result<()> {
         let command = LinkageCommand {
             no: RecordNo(0),
             device: device.no,

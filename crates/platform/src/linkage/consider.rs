@@ -60,13 +60,12 @@ impl Platform {
             properties: &row.properties,
             event_time: row.event_time,
         });
-        let touched = rules.table.touch(reporter(device), rows, heard.at);
+        let mut touched = rules.table.touch(reporter(device), rows, heard.at);
         if touched.is_empty() {
             return Vec::new();
         }
         let mut told = device.linkage_told.lock();
         let same_rule = |a: &Touched<'_>, b: &Touched<'_>| a.rule.rule.no == b.rule.rule.no;
-        let mut touched = touched;
         touched.sort_by_key(|t| t.rule.rule.no.0);
         let mut found = Vec::new();
         for of_rule in touched.chunk_by(same_rule) {
