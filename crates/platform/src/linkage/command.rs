@@ -83,6 +83,12 @@ impl Platform {
         device: Device,
         at: Timestamp,
     ) -> Result<()> {
+        let ends = at.plus_ms(i64::from(action.buffer_s) * 1000);
+        if action.buffer_s > 0 && self.clock.now() >= ends {
+            // The platform was down meanwhile.
+            note_command(rule_id, device.id.as_str(), "expired", None);
+            return Ok(());
+        }
         if action.passive && action.buffer_s > 0 {
             return self.keep_command(rule_id, action, &device, at).await;
         }
