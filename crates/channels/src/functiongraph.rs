@@ -19,3 +19,21 @@ channel! {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Channel;
+
+    #[test]
+    fn names_are_needed() {
+        let read = |text| Channel::read("FUNCTIONGRAPH_FORWARDING", text);
+        assert!(read(r#"{"func_urn":"urn:fss:causeway:p:function:default:f:latest","func_name":"f"}"#).is_ok());
+        for (text, word) in [
+            (r#"{"func_urn":"urn:fss:x"}"#, "func_name"),
+            (r#"{"func_urn":"f","func_name":"f"}"#, "func_urn"),
+            (r#"{"func_urn":"urn:fss:x","func_name":""}"#, "func_name"),
+        ] {
+            assert!(read(text).expect_err("refused").to_string().contains(word), "{text}");
+        }
+    }
+}
