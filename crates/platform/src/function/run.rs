@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use causeway_channels::Channel;
+use causeway_model::forwarding::RuleScope;
 use causeway_model::{AppId, Code, Error, Result};
 use causeway_script::{Call, FaultKind, Limits, Run, Sandbox, SandboxSettings, ScriptFault};
 
@@ -176,6 +178,19 @@ impl Platform {
             return Err(not_found());
         }
         self.store.function_by_name(name.app_id.as_ref(), &name.name).await?.ok_or_else(not_found)
+    }
+
+    /// Refuses a channel that calls a function which rules of `scope` may not name.
+    ///
+    /// # Errors
+    /// [`Code::FunctionNotFound`].
+    pub(crate) async fn check_function_of(&self, scope: &RuleScope, channel: &Channel) -> Result<()> {
+        let Channel::Functiongraph(function) = channel else { return Ok(()) };
+        let app = match scope {
+            RuleScope::Global => None,
+            RuleScope::App(app) => Some(app),
+        };
+        self.function_of_rule(app, &function.func_urn).await.map(|_| ())
     }
 
     /// Calls the function of a name for a rule, as [`function_of_rule`](Self::function_of_rule) finds it.

@@ -153,6 +153,7 @@ impl Platform {
         let rule = self.routing_rule(spaces, rule_id).await?;
         let channel = causeway_channels::changed(channel, config, None)?;
         self.check_hosts(&channel)?;
+        self.check_function_of(&rule.scope, &channel).await?;
         let action = RoutingAction {
             no: RecordNo(0),
             id: uuid::Uuid::new_v4().to_string(),
@@ -208,6 +209,7 @@ impl Platform {
         let known = self.routing_action(spaces, id).await?;
         let channel = causeway_channels::changed(channel, config, Some(&known.channel))?;
         self.check_hosts(&channel)?;
+        self.check_function_of(&known.action.scope, &channel).await?;
         let sealed = self.secrets.seal(channel.to_json().as_bytes());
         let changed = self.store.update_routing_action(id, channel.word(), sealed, target_of(&channel)).await?;
         let action = changed.ok_or_else(|| not_found(id))?;

@@ -108,7 +108,7 @@ impl From<OpenAction> for RoutingActionReply {
 pub(in crate::v5) static CREATE: Built =
     Built::new("Adds an action to a forwarding rule.", json::<RoutingActionReply>(201), |c| Box::pin(create(c)))
         .body::<CreateAction>()
-        .errors(&[Code::RoutingRuleNotFound, Code::QueueNotFound, Code::TooManyRoutingActions]);
+        .errors(&[Code::RoutingRuleNotFound, Code::QueueNotFound, Code::FunctionNotFound, Code::TooManyRoutingActions]);
 
 async fn create(call: Call) -> Result<Reply> {
     let new: CreateAction = call.body()?;
@@ -160,7 +160,7 @@ pub(in crate::v5) static UPDATE: Built = Built::new(
     |c| Box::pin(update(c)),
 )
 .body::<UpdateAction>()
-.errors(&[Code::RoutingActionNotFound, Code::QueueNotFound]);
+.errors(&[Code::RoutingActionNotFound, Code::QueueNotFound, Code::FunctionNotFound]);
 
 async fn update(call: Call) -> Result<Reply> {
     let change: UpdateAction = call.body()?;
