@@ -318,6 +318,87 @@ def test_hostile_scripts_do_not_hold_up_devices(world):
     assert all(faults) and {fault["kind"] for fault in faults} >= {"time", "memory", "thrown"}
 
 
+# --- forwarding rules ---------------------------------------------------------------------------------------------------
+
+
+def rule(rest, urn, app_id=None, **fields) -> str:
+    """A rule that sends property reports to a function; its id."""
+    scope = {"app_type": "APP", "app_id": app_id} if app_id else {"app_type": "GLOBAL"}
+    made = rest.post("/routing-rule/rules", json={
+        "rule_name": fresh_name("rule"), "subject": {"resource": "device.property", "event": "report"}, **scope, **fields})
+    rule_id = made.must_be(201).json["rule_id"]
+    action(rest, rule_id, urn).must_be(201)
+    rest.put(f"/routing-rule/rules/{rule_id}", json={"active": True}).must_be(200)
+    return rule_id
+
+
+def action(rest, rule_id, urn):
+    return rest.post("/routing-rule/actions", json={
+        "rule_id": rule_id, "channel": "FUNCTIONGRAPH_FORWARDING",
+        "channel_detail": {"functiongraph_forwarding": {"func_urn": urn, "func_name": "f"}}})
+
+
+def calls(world, kind, outcome) -> int:
+    label = f'causeway_function_calls_total{{type="{kind}",outcome="{outcome}"}} '
+    for line in world.rest.get("//metrics", signed=False).must_be(200).text.splitlines():
+        if line.startswith(label):
+            return int(float(line.removeprefix(label)))
+    return 0
+
+
+def test_a_rule_calls_an_http_function(own_world, server):
+    made = own_world.rest.post("/functions", json={"name": "h", "type": "http", "url": server.url}).must_be(201).json
+    rule(own_world.rest, made["urn"], made["app_id"])
+    device = own_world.device()
+    link = device.connect()
+    for number in range(1, 21):
+        link.report("Battery", seq=number)
+    wait_for(lambda: len(server.calls) >= 20, seconds=20, what="twenty calls")
+    events = [json.loads(body) for _, _, body in server.calls]
+    assert [e["notify_data"]["body"]["services"][0]["properties"]["seq"] for e in events] == list(range(1, 21))
+    assert {e["resource"] for e in events} == {"device.property"}
+
+
+def test_a_fault_is_tried_again_until_the_function_is_mended(own_world):
+    """Nothing is lost meanwhile, not even by a crash."""
+    rest = own_world.rest
+    made = create(rest, name="f", source="function handler(event) {\n  throw new Error('not yet') }")
+    rule(rest, made["urn"])
+    own_world.device().connect().report("Battery", seq=7)
+    wait_for(lambda: calls(own_world, "javascript", "thrown") >= 2, seconds=30, what="a second try")
+    log = own_world.platform.log()
+    assert "not yet (line 2, column" in log
+    own_world.platform.restart_after_kill()
+    own_world.after_restart()
+    rest = own_world.rest
+    source = """function handler(event) {
+        const seen = event.notify_data.body.services[0].properties.seq;
+        if (seen !== 7) throw new Error('not mine');
+    }"""
+    rest.put(f"/functions/{made['function_id']}", json={"source": source}).must_be(200)
+    wait_for(lambda: calls(own_world, "javascript", "done") == 1, seconds=70, what="the event that waited")
+
+
+def test_rules_name_functions_of_their_space_and_of_the_instance(world):
+    rest = world.rest
+    space = rest.post("/apps", json={"app_name": fresh_name("space")}).must_be(201).json["app_id"]
+    try:
+        theirs, mine, everywhere = create(rest, app_id=space), create(rest), create(rest, app_type="GLOBAL")
+        of_space = rest.post("/routing-rule/rules", json={
+            "rule_name": fresh_name("rule"), "subject": {"resource": "device.property", "event": "report"},
+            "app_type": "APP", "app_id": space}).must_be(201).json["rule_id"]
+        for urn in (mine["urn"], "urn:fss:causeway:p:function:default:f:latest", theirs["urn"][:-7] + "x:latest"):
+            action(rest, of_space, urn).must_be(404, "IOTDA.028000")
+        action(rest, of_space, "f").must_be(400)
+        made = action(rest, of_space, everywhere["urn"]).must_be(201).json["action_id"]
+        body = {"channel": "FUNCTIONGRAPH_FORWARDING",
+                "channel_detail": {"functiongraph_forwarding": {"func_urn": mine["urn"], "func_name": "f"}}}
+        rest.put(f"/routing-rule/actions/{made}", json=body).must_be(404, "IOTDA.028000")
+        action(rest, of_space, theirs["urn"]).must_be(201)
+    finally:
+        rest.delete(f"/apps/{space}").must_be(204)
+
+
 # --- settings -----------------------------------------------------------------------------------------------------------
 
 
