@@ -31,11 +31,7 @@ impl DetailBody {
     /// # Errors
     /// [`Code::InvalidInput`](causeway_model::Code::InvalidInput) says which member is missing or too many.
     pub(crate) fn of(&self, channel: &str) -> Result<Box<RawValue>> {
-        let about = causeway_channels::all().into_iter().find(|about| about.channel == channel);
-        let member = about.map(|about| about.member).ok_or_else(|| {
-            let words = causeway_channels::words().join(", ");
-            Error::invalid(format!("Invalid input. 'channel' must be one of {words}."))
-        })?;
+        let member = causeway_channels::about(channel)?.member;
         let members: std::collections::BTreeMap<String, Box<RawValue>> = decode::part("channel_detail", &self.0)?;
         let mut found = None;
         for (name, value) in members.into_iter().filter(|(_, value)| value.get() != "null") {
