@@ -204,12 +204,7 @@ async fn measure(args: &AmqpArgs, target: &Target, queue: &Queue) -> anyhow::Res
 }
 
 /// Fills the queue: a platform by reports of devices, a broker by a sender.
-async fn fill(
-    args: AmqpArgs,
-    devices: Vec<Device>,
-    connections: Vec<Connection>,
-    queue: Queue,
-) -> anyhow::Result<()> {
+async fn fill(args: AmqpArgs, devices: Vec<Device>, connections: Vec<Connection>, queue: Queue) -> anyhow::Result<()> {
     let body = payload_of(args.size)?;
     if devices.is_empty() {
         let text = String::from_utf8(body).context("the payload is text")?;
@@ -251,7 +246,10 @@ async fn report(
             }
             connection.send(&out).await?;
         }
-        if matches!(connection.receive().await.inspect_err(|_| failed.store(true, Ordering::Relaxed))?, Incoming::Puback(_)) {
+        if matches!(
+            connection.receive().await.inspect_err(|_| failed.store(true, Ordering::Relaxed))?,
+            Incoming::Puback(_)
+        ) {
             acknowledged += 1;
         }
     }

@@ -197,7 +197,7 @@ impl Queues {
                         let left = FINISH_AFTER.saturating_sub(now - since);
                         if window.unfinished() >= FINISH_ROWS || left.is_zero() || !window.has_consumers() {
                             unfinished_since = None;
-                            finishing = window.to_finish().map(|told| self.finish(queue.target, told));
+                            finishing = window.next_to_finish().map(|told| self.finish(queue.target, told));
                         } else {
                             sleep = sleep.min(left);
                         }

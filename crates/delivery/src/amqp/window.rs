@@ -338,7 +338,7 @@ impl Window {
     }
 
     /// What the store is to be told next. [`finished`](Self::finished) or [`not_finished`](Self::not_finished) follows.
-    pub(super) fn to_finish(&mut self) -> Option<(Vec<i64>, Finish)> {
+    pub(super) fn next_to_finish(&mut self) -> Option<(Vec<i64>, Finish)> {
         if self.is_finishing {
             return None;
         }

@@ -100,12 +100,7 @@ impl Platform {
     ///
     /// # Errors
     /// Why not; clients are told no more than that it failed.
-    pub fn sign_in_to_queues(
-        &self,
-        user: &str,
-        password: &[u8],
-        tolerance_ms: i64,
-    ) -> Result<SignedIn, SignInRefused> {
+    pub fn sign_in_to_queues(&self, user: &str, password: &[u8], tolerance_ms: i64) -> Result<SignedIn, SignInRefused> {
         self.queue_access.borrow().judge(user, password, self.clock.now().0, tolerance_ms)
     }
 

@@ -1,7 +1,7 @@
 //! What clients say.
 
-use super::value::{Fields, Reader, Value};
 use super::Fault;
+use super::value::{Fields, Reader, Value};
 
 /// How a sender settles. `[2.8.2]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

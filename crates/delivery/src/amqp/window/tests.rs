@@ -56,7 +56,7 @@ impl Bench {
     }
 
     fn finish_all(&mut self) {
-        while let Some((seqs, outcome)) = self.window.to_finish() {
+        while let Some((seqs, outcome)) = self.window.next_to_finish() {
             self.stored.retain(|seq, _| !seqs.contains(seq));
             match outcome {
                 Finish::Rejected => self.rejected.extend(seqs),
@@ -224,8 +224,8 @@ fn outcomes_that_the_store_did_not_take_are_told_again() {
     bench.read_all();
     let taken = bench.take(1, 3);
     bench.window.settle(1, &taken, Outcome::Accepted);
-    let (seqs, outcome) = bench.window.to_finish().expect("three");
-    assert!(bench.window.to_finish().is_none());
+    let (seqs, outcome) = bench.window.next_to_finish().expect("three");
+    assert!(bench.window.next_to_finish().is_none());
     bench.window.not_finished(seqs, outcome);
     bench.finish_all();
     assert_eq!(bench.delivered, [1, 2, 3]);
