@@ -87,26 +87,21 @@ def seq_of(message: dict) -> int:
 
 
 class Queue:
-    """A queue that takes the property reports of one space."""
+    """A queue; `feed` puts events of one space into it."""
 
     def __init__(self, world, app_id=None):
         self.world = world
         self.name = fresh_name("queue")
         self.id = world.rest.post("/amqp-queues", json={"queue_name": self.name}).must_be(201).json["queue_id"]
         self.app_id = app_id
-        self.rule_id = None
 
-    def feed(self) -> "Queue":
-        """Property reports of the space go into it from now on."""
-        rule = {"rule_name": fresh_name("rule"), "subject": {"resource": "device.property", "event": "report"},
+    def feed(self, resource="device.property") -> "Queue":
+        """Reports of the space's devices go into it from now on."""
+        rule = {"rule_name": fresh_name("rule"), "subject": {"resource": resource, "event": "report"},
                 "app_type": "APP", "app_id": self.app_id or self.world.platform.ready["default_app_id"]}
-        self.rule_id = self.world.rest.post("/routing-rule/rules", json=rule).must_be(201).json["rule_id"]
-        action = {"rule_id": self.rule_id, "channel": "AMQP_FORWARDING",
+        rule_id = self.world.rest.post("/routing-rule/rules", json=rule).must_be(201).json["rule_id"]
+        action = {"rule_id": rule_id, "channel": "AMQP_FORWARDING",
                   "channel_detail": {"amqp_forwarding": {"queue_name": self.name}}}
         self.world.rest.post("/routing-rule/actions", json=action).must_be(201)
-        self.world.rest.put(f"/routing-rule/rules/{self.rule_id}", json={"active": True}).must_be(200)
+        self.world.rest.put(f"/routing-rule/rules/{rule_id}", json={"active": True}).must_be(200)
         return self
-
-    def stop_feeding(self):
-        self.world.rest.delete(f"/routing-rule/rules/{self.rule_id}").must_be(204)
-        self.rule_id = None
