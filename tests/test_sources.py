@@ -220,6 +220,8 @@ def test_run_log(world, listen):
     world.rest.put(f"/devices/{device.device_id}/properties", json={"services": [
         {"service_id": "Temperature", "properties": {"value2": 1}}]})
     world.rest.post(f"/devices/{device.device_id}/messages", json={"message": "hi"}).must_be(201)
+    # The call that sends the message is logged last.
+    wait_for(lambda: any(line[1] == f"{base}/messages" for line in lines(listener, device, 1)))
     found = lines(listener, device, 9)
     kinds = [(kind, operation.split("request_id=")[0], status) for kind, operation, _, _, status in found]
     for expected in [
