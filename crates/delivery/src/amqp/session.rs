@@ -259,6 +259,7 @@ impl Conversation {
                     let unsettled = self.server.settings.max_unsettled.max(1).saturating_sub(link.unsettled);
                     let limit = (link.credit.min(window).min(unsettled) as usize).min(CHUNK);
                     if limit == 0 || self.out.len() >= FILLED {
+                        link.consumer.is_fed();
                         continue;
                     }
                     let supply = link.consumer.take(&self.server.queues, limit, &mut self.taken);

@@ -105,6 +105,8 @@ struct Consumer {
     wake: Arc<Notify>,
     /// It has credit and got nothing.
     is_hungry: bool,
+    /// The turn in which it got something last.
+    served: u64,
 }
 
 /// See the module text.
@@ -128,6 +130,8 @@ pub(super) struct Window {
     is_reading: bool,
     /// The queue was deleted.
     is_gone: bool,
+    /// Rises with every taking.
+    turn: u64,
 }
 
 impl Window {
@@ -147,12 +151,13 @@ impl Window {
             more: true,
             is_reading: false,
             is_gone: false,
+            turn: 0,
         }
     }
 
     /// A consumer comes.
     pub(super) fn join(&mut self, consumer: ConsumerId, wake: Arc<Notify>) {
-        self.consumers.insert(consumer, Consumer { wake, is_hungry: false });
+        self.consumers.insert(consumer, Consumer { wake, is_hungry: false, served: 0 });
     }
 
     /// A consumer goes; what it holds comes back as delivered in vain. With the last one the memory is given up.
@@ -270,8 +275,8 @@ impl Window {
         oldest: Timestamp,
         into: &mut Vec<Taken>,
     ) -> Supply {
-        let others = self.consumers.iter().filter(|(id, c)| **id != consumer && c.is_hungry).count();
-        let share = self.ready.len().div_ceil(others + 1).min(limit);
+        let (others, share) = self.share(consumer);
+        let share = share.min(limit);
         let before = into.len();
         let mut passed = Vec::new();
         while into.len() - before < share {
@@ -287,8 +292,16 @@ impl Window {
         }
         self.ready.extend(passed);
         let got = into.len() > before;
+        self.turn += 1;
         if let Some(found) = self.consumers.get_mut(&consumer) {
             found.is_hungry = !got;
+            if got {
+                found.served = self.turn;
+            }
+        }
+        if got && !self.ready.is_empty() {
+            // Their shares have changed.
+            self.wake_hungry();
         }
         match (got, others > 0) {
             (true, true) => Supply::Shared,
@@ -298,10 +311,28 @@ impl Window {
         }
     }
 
-    /// A consumer has no credit: it does not count when shares are made.
+    /// The other consumers that wait, and how much of what is ready is for this one: equal parts, and what is left over for
+    /// those that have waited longest.
+    fn share(&self, consumer: ConsumerId) -> (usize, usize) {
+        let served = self.consumers.get(&consumer).map_or(0, |c| c.served);
+        let (mut others, mut before) = (0, 0);
+        for (id, other) in self.consumers.iter().filter(|(id, c)| **id != consumer && c.is_hungry) {
+            others += 1;
+            before += usize::from((other.served, *id) < (served, consumer));
+        }
+        let ready = self.ready.len();
+        // Whoever is first may not be allowed to have the first message: then nobody stands back.
+        if self.ready.first_key_value().is_some_and(|(_, row)| !row.not_for.is_empty()) {
+            return (others, ready.div_ceil(others + 1));
+        }
+        (others, ready / (others + 1) + usize::from(before < ready % (others + 1)))
+    }
+
+    /// A consumer cannot take anything now: it does not count when shares are made.
     pub(super) fn is_fed(&mut self, consumer: ConsumerId) {
-        if let Some(found) = self.consumers.get_mut(&consumer) {
-            found.is_hungry = false;
+        let Some(found) = self.consumers.get_mut(&consumer) else { return };
+        if std::mem::take(&mut found.is_hungry) && !self.ready.is_empty() {
+            self.wake_hungry();
         }
     }
 

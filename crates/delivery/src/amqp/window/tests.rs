@@ -123,6 +123,32 @@ fn hungry_consumers_share() {
 }
 
 #[test]
+fn single_messages_go_round() {
+    let mut bench = Bench::of(0);
+    (1..=3).for_each(|consumer| bench.join(consumer));
+    bench.read_all();
+    let mut got = Vec::new();
+    for seq in 1..=9 {
+        for consumer in 1..=3 {
+            assert!(bench.take(consumer, 100).is_empty());
+        }
+        bench.stored.insert(seq, delivery(seq, 10));
+        bench.window.has_more();
+        bench.read_all();
+        // Whoever asks first: it is for the one that has waited longest.
+        got.extend((1..=3).filter(|consumer| !bench.take(*consumer, 100).is_empty()));
+    }
+    assert_eq!(got, [1, 2, 3, 1, 2, 3, 1, 2, 3]);
+    // One that can take nothing keeps nobody waiting.
+    bench.stored.insert(10, delivery(10, 10));
+    bench.window.has_more();
+    bench.read_all();
+    bench.window.is_fed(1);
+    bench.window.is_fed(2);
+    assert_eq!(bench.take(3, 100), [10]);
+}
+
+#[test]
 fn what_a_lost_consumer_held_goes_to_another_as_tried() {
     let mut bench = Bench::of(4);
     bench.join(1);
