@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::rig::Rig;
 
 /// Operations that everybody may use.
-const OPEN: [&str; 6] = ["create_token", "health", "readiness", "metrics", "openapi", "openapi_v5"];
+const OPEN: [&str; 7] =
+    ["confirm_subscription_by_link", "create_token", "health", "readiness", "metrics", "openapi", "openapi_v5"];
 
 fn operations(document: &Value) -> Vec<(String, Method, Value)> {
     let mut all = Vec::new();
