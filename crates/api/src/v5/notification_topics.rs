@@ -311,7 +311,7 @@ pub(super) static CONFIRM_BY_LINK: Built =
         Box::pin(confirm_by_link(c))
     })
     .query(&[Param::mandatory::<Token>("token", "The word of the link.")])
-    .errors(&[Code::SubscriptionNotFound])
+    .errors(&[Code::InvalidInput, Code::SubscriptionNotFound])
     .open();
 
 async fn confirm_by_link(call: Call) -> Result<Reply> {
