@@ -68,7 +68,9 @@ def test_a_command_and_its_failure(world, default):
     query = {"resource_type": "command", "resource_id": device.device_id}
     check(world, one(world, **query), operation="create_command", event_name="sendCommand", status=200, level="normal",
           app_id=default)
+    before = world.rest.metric("causeway_device_departures_total")
     link.close()
+    wait_for(lambda: world.rest.metric("causeway_device_departures_total") > before, what="the departure")
     world.rest.post(f"/devices/{device.device_id}/commands", json={
         "service_id": "Temperature", "command_name": "ON_OFF", "paras": {"value": "ON"}}).must_be(403, "IOTDA.014016")
     failed = one(world, **query, level="warning")

@@ -401,6 +401,8 @@ def test_a_rule_is_shown_as_it_was_made(own_world):
         rule_id=made.rule_id, body=sdk.RuleStatus(status="inactive")))
     assert answer.status == "inactive"
     second = create(world, value(">", "1", of=room), actions=[switch(room)])
+    shown = client.show_rule(sdk.ShowRuleRequest(rule_id=second))
+    assert (shown.rule_id, shown.status) == (second, "active")
     listed = client.list_rules(sdk.ListRulesRequest(limit=1))
     assert (listed.count, [entry.rule_id for entry in listed.rules]) == (2, [second])
     listed = client.list_rules(sdk.ListRulesRequest(limit=1, marker=listed.marker))
