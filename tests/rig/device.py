@@ -75,9 +75,12 @@ class Registration:
             "password": sign(secret or self.secret, stamp) if secret or self.secret else None,
         }
 
-    def connect(self, **options) -> "MqttDevice":
+    def connect(self, answers: dict | None = None, **options) -> "MqttDevice":
+        """Connects. `answers` are given from the first moment on, each as to `MqttDevice.respond`."""
         device = MqttDevice(self, **options)
         self._open.append(device)
+        for rest, answer in (answers or {}).items():
+            device.respond(rest, answer)
         return device.connect()
 
     def raw(self, door="mqtt", connected=True, level=4, certificate=None, **fields) -> raw_mqtt.RawMqtt:
