@@ -22,7 +22,7 @@ pub(super) fn open_writer(path: &Path, cache: usize, wal_limit: usize) -> Outcom
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY)?;
     // Takes effect on a new file only. Fewer, larger pages make a commit of some hundred reports cheaper.
-    conn.pragma_update(None, "page_size", 8192)?;
+    conn.pragma_update(None, "page_size", 4096)?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     // What was acknowledged survives a loss of power, not only of the process.
     conn.pragma_update(None, "synchronous", "FULL")?;

@@ -65,7 +65,7 @@ impl Queue {
     async fn open(&self, is_receiver: bool) -> anyhow::Result<Link> {
         let key = &self.access.access_key;
         // A platform wants the time in the user name, another broker the name as it is.
-        let user = if self.host == "default" { format!("accessKey={key}|timestamp={}", now()) } else { key.clone() };
+        let user = if self.host == "default" { format!("accessKey={key}|timestamp={}", now().0) } else { key.clone() };
         Link::open(self.address, (&user, &self.access.access_code), self.host, &self.name, is_receiver).await
     }
 }
