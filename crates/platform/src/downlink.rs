@@ -12,6 +12,7 @@ use crate::broadcast::Broadcast;
 use crate::file::FileUrl;
 use crate::gateway::GatewayNotice;
 use crate::log::LogConfig;
+use crate::lwm2m::{BinaryDownlink, ObjectRequest};
 use crate::message::MessageDone;
 
 /// Something for one device (or a device behind it).
@@ -61,6 +62,10 @@ pub enum Downlink {
     Broadcast(Arc<Broadcast>),
     /// An event of the platform: an answer to one of the device, or news.
     Event(Box<EventNotice>),
+    /// Bytes for a device that speaks LwM2M.
+    Binary(BinaryDownlink),
+    /// An operation on an object of a device that speaks LwM2M.
+    Object(Box<ObjectRequest>),
 }
 
 /// An event of the platform for a device (002 §2.1.2.2–2.1.2.7).

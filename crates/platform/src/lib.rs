@@ -24,6 +24,7 @@ pub mod iam;
 pub mod instance;
 pub mod linkage;
 pub mod log;
+pub mod lwm2m;
 pub mod message;
 pub mod notify;
 pub mod ota;

