@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::amqp_client::Link;
-use super::args::AmqpArgs;
+use super::args::{AmqpArgs, TargetArgs};
 use super::payload::{PRODUCT_ID, report as payload_of};
 use super::process::Memory;
 use super::report::{CpuCost, Errors, Report, grouped, seconds};
@@ -26,7 +26,7 @@ use crate::load::tls;
 /// Reports of one device that wait for their PUBACK.
 const INFLIGHT: u32 = 64;
 /// The queue and the rule on a platform.
-const QUEUE: &str = "bench_queue";
+pub(super) const QUEUE: &str = "bench_queue";
 
 #[derive(Serialize)]
 struct Outcome {
@@ -41,20 +41,24 @@ struct Outcome {
     target_memory_after: Option<Memory>,
 }
 
+/// Something that the platform made or has.
 #[derive(Deserialize)]
-struct Made {
+pub(super) struct Made {
+    /// Its id.
     #[serde(alias = "rule_id", alias = "queue_id")]
-    id: String,
+    pub(super) id: String,
 }
 
+/// A page of rules.
 #[derive(Deserialize)]
-struct Rules {
-    rules: Vec<Made>,
+pub(super) struct Rules {
+    /// Them.
+    pub(super) rules: Vec<Made>,
 }
 
 /// Where the queue is.
 #[derive(Clone)]
-struct Queue {
+pub(super) struct Queue {
     address: SocketAddr,
     access: AmqpAccess,
     host: &'static str,
@@ -62,7 +66,11 @@ struct Queue {
 }
 
 impl Queue {
-    async fn open(&self, is_receiver: bool) -> anyhow::Result<Link> {
+    /// A link to receive from it, or to send to it.
+    ///
+    /// # Errors
+    /// When the target refuses.
+    pub(super) async fn open(&self, is_receiver: bool) -> anyhow::Result<Link> {
         let key = &self.access.access_key;
         // A platform wants the time in the user name, another broker the name as it is.
         let user = if self.host == "default" { format!("accessKey={key}|timestamp={}", now().0) } else { key.clone() };
@@ -76,7 +84,7 @@ impl Queue {
 /// When it cannot begin, and after the report when the run had errors.
 pub(super) async fn run(args: AmqpArgs) -> anyhow::Result<()> {
     let target = Target::find(&args.target, REST_CONNECTIONS).await?;
-    let queue = find_queue(&args, &target).await?;
+    let queue = find_queue(Some(&args.queue), &args.target, &target).await?;
     let mut report = Report::new(
         "amqp",
         target.facts(),
@@ -105,7 +113,11 @@ pub(super) async fn run(args: AmqpArgs) -> anyhow::Result<()> {
     report.deliver(args.target.json.as_deref())
 }
 
-async fn find_queue(args: &AmqpArgs, target: &Target) -> anyhow::Result<Queue> {
+/// Where the queue is; on a platform it is made anew, with its rule. `name` is that on a broker.
+///
+/// # Errors
+/// When the target has none.
+pub(super) async fn find_queue(name: Option<&str>, args: &TargetArgs, target: &Target) -> anyhow::Result<Queue> {
     match &target.platform {
         Some(platform) => {
             let address = platform.amqp.as_deref().context(
@@ -118,12 +130,58 @@ async fn find_queue(args: &AmqpArgs, target: &Target) -> anyhow::Result<Queue> {
         }
         None => {
             let access = AmqpAccess {
-                access_key: args.target.user.clone().context("a broker wants --user")?,
-                access_code: args.target.password.clone().context("a broker wants --password")?,
+                access_key: args.user.clone().context("a broker wants --user")?,
+                access_code: args.password.clone().context("a broker wants --password")?,
             };
-            Ok(Queue { address: target.door.address, access, host: "bench", name: args.queue.clone() })
+            Ok(Queue { address: target.door.address, access, host: "bench", name: name.unwrap_or(QUEUE).to_owned() })
         }
     }
+}
+
+/// A forwarding rule of the bench.
+pub(super) struct Rule {
+    id: String,
+}
+
+impl Rule {
+    /// A new, inactive rule for the property reports of a product, with the action `to` (its `rule_id` is filled in).
+    ///
+    /// # Errors
+    /// What the platform refuses.
+    pub(super) async fn create(api: &Api, name: &str, product: &str, mut to: Value) -> anyhow::Result<Self> {
+        let rule = json!({
+            "rule_name": name, "subject": { "resource": "device.property", "event": "report" }, "app_type": "GLOBAL",
+            "select": "*", "where": format!("notify_data.header.product_id = '{product}'"),
+        });
+        let rule: Made = api.call("POST", "/routing-rule/rules", Some(&rule)).await?;
+        to["rule_id"] = rule.id.clone().into();
+        let _: Value = api.call("POST", "/routing-rule/actions", Some(&to)).await?;
+        Ok(Self { id: rule.id })
+    }
+
+    /// The rule with this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) async fn named(name: &str, api: &Api) -> anyhow::Result<Self> {
+        let found: Rules = api.call("GET", &format!("/routing-rule/rules?rule_name={name}"), None).await?;
+        Ok(Self { id: found.rules.into_iter().next().context("the rule of the bench has gone")?.id })
+    }
+
+    /// Switches it on or off.
+    ///
+    /// # Errors
+    /// What the platform refuses.
+    pub(super) async fn activate(&self, api: &Api, active: bool) -> anyhow::Result<()> {
+        let path = format!("/routing-rule/rules/{}", self.id);
+        let _: Value = api.call("PUT", &path, Some(&json!({ "active": active }))).await?;
+        Ok(())
+    }
+}
+
+/// The action of a rule that feeds the queue.
+pub(super) fn into_queue() -> Value {
+    json!({ "rule_id": "", "channel": "AMQP_FORWARDING", "channel_detail": { "amqp_forwarding": { "queue_name": QUEUE } } })
 }
 
 /// A queue with a rule that feeds it every property report of the bench product, made anew.
@@ -138,19 +196,7 @@ async fn prepare(api: &Api) -> anyhow::Result<()> {
         let () = api.call("DELETE", &format!("/amqp-queues/{id}"), None).await?;
     }
     let _: Made = api.call("POST", "/amqp-queues", Some(&json!({ "queue_name": QUEUE }))).await?;
-    let rule = json!({
-        "rule_name": QUEUE, "subject": { "resource": "device.property", "event": "report" }, "app_type": "GLOBAL",
-        "select": "*", "where": format!("notify_data.header.product_id = '{PRODUCT_ID}'"),
-    });
-    let rule: Made = api.call("POST", "/routing-rule/rules", Some(&rule)).await?;
-    let action = json!({
-        "rule_id": rule.id, "channel": "AMQP_FORWARDING",
-        "channel_detail": { "amqp_forwarding": { "queue_name": QUEUE } },
-    });
-    let _: Value = api.call("POST", "/routing-rule/actions", Some(&action)).await?;
-    let path = format!("/routing-rule/rules/{}", rule.id);
-    let _: Value = api.call("PUT", &path, Some(&json!({ "active": true }))).await?;
-    Ok(())
+    Rule::create(api, QUEUE, PRODUCT_ID, into_queue()).await?.activate(api, true).await
 }
 
 async fn measure(args: &AmqpArgs, target: &Target, queue: &Queue) -> anyhow::Result<Outcome> {
@@ -161,7 +207,9 @@ async fn measure(args: &AmqpArgs, target: &Target, queue: &Queue) -> anyhow::Res
     let connections = target.connect_all(&devices, 64).await?;
     let mut before = target.cpu()?;
     let mut began = Instant::now();
-    let filling = tokio::spawn(fill(args.clone(), devices, connections, queue.clone()));
+    let to_broker = devices.is_empty().then(|| queue.clone());
+    let work = Fill { messages: args.messages, size: args.size, queue: to_broker };
+    let filling = tokio::spawn(fill(work, devices, connections));
     let mut fill_seconds = 0.0;
     let mut receiver = None;
     if args.together {
@@ -203,18 +251,32 @@ async fn measure(args: &AmqpArgs, target: &Target, queue: &Queue) -> anyhow::Res
     })
 }
 
+/// What to fill.
+pub(super) struct Fill {
+    /// Messages in all.
+    pub(super) messages: u32,
+    /// Bytes of payload of each.
+    pub(super) size: usize,
+    /// The queue of a broker; none when devices report.
+    pub(super) queue: Option<Queue>,
+}
+
 /// Fills the queue: a platform by reports of devices, a broker by a sender.
-async fn fill(args: AmqpArgs, devices: Vec<Device>, connections: Vec<Connection>, queue: Queue) -> anyhow::Result<()> {
-    let body = payload_of(args.size)?;
-    if devices.is_empty() {
+///
+/// # Errors
+/// When the target refuses or loses something.
+pub(super) async fn fill(work: Fill, devices: Vec<Device>, connections: Vec<Connection>) -> anyhow::Result<()> {
+    let body = payload_of(work.size)?;
+    if let Some(queue) = work.queue {
         let text = String::from_utf8(body).context("the payload is text")?;
-        return queue.open(false).await?.send(args.messages, &text).await;
+        return queue.open(false).await?.send(work.messages, &text).await;
     }
-    let share = args.messages / args.devices.max(1);
+    let count = u32::try_from(devices.len()).unwrap_or(u32::MAX).max(1);
+    let share = work.messages / count;
     let failed = Arc::new(AtomicBool::new(false));
     let mut reporting = JoinSet::new();
     for (number, (device, connection)) in devices.into_iter().zip(connections).enumerate() {
-        let extra = if number == 0 { args.messages - share * args.devices } else { 0 };
+        let extra = if number == 0 { work.messages - share * count } else { 0 };
         reporting.spawn(report(device, connection, body.clone(), share + extra, failed.clone()));
     }
     while let Some(ended) = reporting.join_next().await {

@@ -36,6 +36,8 @@ pub(crate) enum Mode {
     Command(CommandArgs),
     /// A queue that is filled, and drained by one AMQP 1.0 receiver.
     Amqp(AmqpArgs),
+    /// What forwarding rules and their targets add to a report, stage by stage.
+    Rules(RulesArgs),
     /// A batch task that sends a command to many connected devices while others report.
     Batch(BatchArgs),
     /// Authenticated connects, one after another on each line.
@@ -108,6 +110,36 @@ pub(crate) struct AmqpArgs {
     /// Address of the queue on a broker; it must be there.
     #[arg(long, value_name = "ADDRESS", default_value = "bench_queue")]
     pub(crate) queue: String,
+
+    /// Options of every mode.
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+/// `causeway bench rules`: the same reports without a rule, with one, with many of which one matches, and with a target
+/// that takes connections and never answers. The platform wants `--set listen.amqp=127.0.0.1:0 --set
+/// push.allow_private=true`, and for more than 100 rules `--set routing.max_rules=…`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RulesArgs {
+    /// Reports in each stage.
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) messages: u32,
+
+    /// Rules in the stage with many.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rules: u32,
+
+    /// Size of each report's payload in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 200)]
+    pub(crate) size: usize,
+
+    /// Credit that the receiver keeps open.
+    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) credit: u32,
+
+    /// Devices that report.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) devices: u32,
 
     /// Options of every mode.
     #[command(flatten)]

@@ -15,6 +15,7 @@ mod payload;
 mod process;
 mod registry;
 mod report;
+mod rules;
 mod target;
 
 pub(crate) use args::{BenchArgs, duration, rate};
@@ -29,6 +30,7 @@ pub(crate) async fn run(args: BenchArgs) -> anyhow::Result<()> {
         args::Mode::Idle(args) => idle::run(args).await,
         args::Mode::Command(args) => command::run(args).await,
         args::Mode::Amqp(args) => amqp::run(args).await,
+        args::Mode::Rules(args) => rules::run(args).await,
         args::Mode::Batch(args) => batch::run(args).await,
         args::Mode::Connect(args) => connect::run(args).await,
         args::Mode::Registry(args) => registry::run(args).await,
